@@ -1,0 +1,199 @@
+"""The words of fastlive: plain data, no system call, no dependency.
+
+Codes here are the codes of ``csrc/fl.h``; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum, IntFlag
+from itertools import compress
+from typing import NamedTuple, SupportsIndex, overload
+
+
+class Status(IntEnum):
+    """What is true of a connection. Codes fit a byte and are never renumbered."""
+
+    #: Open, nothing to read, nothing wrong seen.
+    ALIVE = 0
+    #: Open, with unread bytes.
+    READABLE = 1
+    #: Open, the peer answers, but its receive window is closed.
+    STALLED = 2
+    #: Open, but our segments or probes go unanswered.
+    SUSPECT = 3
+    #: The peer's FIN has arrived; close() and shutdown(SHUT_WR) look the same.
+    PEER_CLOSED = 4
+    #: We shut down one or both directions; no FIN from the peer.
+    LOCAL_SHUT = 5
+    #: Over in an orderly way, or its error has already been reported.
+    CLOSED = 6
+    #: A RST, or a local abort, killed it.
+    RESET = 7
+    #: The kernel gave up: retransmissions, keepalive or TCP_USER_TIMEOUT.
+    TIMED_OUT = 8
+    #: An ICMP error killed it.
+    UNREACHABLE = 9
+    #: The handshake was refused.
+    REFUSED = 10
+    #: The handshake is under way.
+    CONNECTING = 11
+    #: Never connected, or disconnected.
+    NOT_CONNECTED = 12
+    #: A listening socket.
+    LISTENING = 13
+    #: A socket, but no byte stream (UDP, netlink).
+    NOT_STREAM = 14
+    #: An open file descriptor that is no socket.
+    NOT_SOCKET = 15
+    #: No open file descriptor: closed, negative, never opened.
+    BAD_FD = 16
+    #: The platform could not tell.
+    UNKNOWN = 17
+
+    @property
+    def alive(self) -> bool:
+        """Open in both directions: ALIVE, READABLE, STALLED or SUSPECT."""
+        return self <= Status.SUSPECT
+
+    @property
+    def gone(self) -> bool:
+        """The peer is gone: PEER_CLOSED to REFUSED, without LOCAL_SHUT."""
+        return Status.PEER_CLOSED <= self <= Status.REFUSED and self is not Status.LOCAL_SHUT
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __format__(self, spec: str) -> str:
+        return format(self.name, spec)
+
+
+def _selector(wanted: frozenset[Status]) -> bytes:
+    """A table for bytes.translate: 1 for each wanted code, 0 for the rest."""
+    return bytes(code in wanted for code in range(256))
+
+
+_NOT_ALIVE = _selector(frozenset(status for status in Status if not status.alive))
+
+
+class Statuses(bytes):
+    """The answer of `check`: one status a target, in order.
+
+    A ``bytes`` of length n whose items are `Status`; so it compares, hashes,
+    pickles and goes to NumPy (``np.frombuffer(statuses, np.uint8)``) as bytes do.
+    """
+
+    __slots__ = ()
+
+    @overload  # type: ignore[override]
+    def __getitem__(self, index: SupportsIndex, /) -> Status: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Statuses: ...
+    def __getitem__(self, index: SupportsIndex | slice, /) -> Status | Statuses:
+        if isinstance(index, slice):
+            return Statuses(super().__getitem__(index))
+        return Status(super().__getitem__(index))
+
+    def __iter__(self) -> Iterator[Status]:
+        return map(Status, super().__iter__())
+
+    def where(self, *statuses: Status) -> list[int]:
+        """Return the indexes whose status is one of `statuses`, ascending."""
+        return self._indexes(_selector(frozenset(map(Status, statuses))))
+
+    @property
+    def dead(self) -> list[int]:
+        """The indexes whose status is not `alive <Status.alive>`, ascending."""
+        return self._indexes(_NOT_ALIVE)
+
+    def counts(self) -> dict[Status, int]:
+        """Return how often each status occurs, in code order, without zeros."""
+        return {status: n for status in Status if (n := self.count(status))}
+
+    def _indexes(self, selector: bytes) -> list[int]:
+        return list(compress(range(len(self)), self.translate(selector)))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{n} {status.name}" for status, n in self.counts().items())
+        return f"<Statuses of {len(self)}: {counts}>" if self else "<Statuses of 0>"
+
+    __str__ = __repr__
+
+
+class Kind(IntEnum):
+    """Which rules judge a file descriptor (fl_kind_t)."""
+
+    UNKNOWN = 0
+    BAD_FD = 1
+    NOT_SOCKET = 2
+    NOT_STREAM = 3
+    STREAM = 4
+    TCP = 5
+    MPTCP = 6
+
+
+class Event(IntFlag):
+    """What polling showed (FL_EV_*), the same bits on every platform."""
+
+    IN = 0x01
+    PRI = 0x02
+    OUT = 0x04
+    ERR = 0x08
+    HUP = 0x10
+    NVAL = 0x20
+    RDHUP = 0x40
+
+
+class TcpState(IntEnum):
+    """TCP states (RFC 9293 section 3.3.2), numbered as Linux does."""
+
+    UNKNOWN = 0
+    ESTABLISHED = 1
+    SYN_SENT = 2
+    SYN_RECV = 3
+    FIN_WAIT1 = 4
+    FIN_WAIT2 = 5
+    TIME_WAIT = 6
+    CLOSE = 7
+    CLOSE_WAIT = 8
+    LAST_ACK = 9
+    LISTEN = 10
+    CLOSING = 11
+
+
+class Observation(NamedTuple):
+    """Everything that was seen of one fd; -1 means "not told", never 0.
+
+    The fields, their order and units are those of ``csrc/fl_observation.def``.
+    """
+
+    kind: int = Kind.UNKNOWN
+    events: int = 0
+    state: int = TcpState.UNKNOWN
+    unread: int = -1
+    retransmits: int = -1
+    probes: int = -1
+    backoff: int = -1
+    rto_us: int = -1
+    rtt_us: int = -1
+    snd_wnd: int = -1
+    notsent_bytes: int = -1
+    rcv_space: int = -1
+    segs_in: int = -1
+    last_data_sent_ms: int = -1
+    last_data_recv_ms: int = -1
+    last_ack_recv_ms: int = -1
+    icmp_only: int = -1
+    user_timeout_ms: int = -1
+    keepidle_s: int = -1
+    keepintvl_s: int = -1
+    keepcnt: int = -1
+    syncnt: int = -1
+    retries2: int = -1
+
+
+class Verdict(NamedTuple):
+    """A status, and whether it is certain or the likelier of two causes."""
+
+    status: Status
+    certain: bool
