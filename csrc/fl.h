@@ -115,7 +115,8 @@ typedef struct {
  *   status_out  n codes (fl_status_t)
  * Returns 0, or -errno (ENOMEM) when the kernel refused to poll the batch; then
  * the contents of status_out are unspecified.
- * Cost: one poll per 512 fds, and about 1 us for each fd that is looked at.
+ * Cost: one poll per 512 fds, FIONREAD for each that shows unread bytes, and
+ * about 1 us for each that is looked at.
  */
 int fl_check(const int *fds, size_t n, uint8_t *status_out);
 

@@ -25,10 +25,11 @@ static int fl_check__glance(const int *fds, size_t left,
 static uint8_t fl_check__status(int fd, unsigned events, fl_sys_memo_t *memo) {
   fl_observation_t seen;
 
-  /* The two healthy answers need no second look: this is the fast path. */
+  /* The two healthy answers need no closer look.  But a FIN counts as a byte to
+   * read for a moment before poll shows it as what it is. */
   if (events == FL_EV_OUT)
     return FL_ALIVE;
-  if (events == (FL_EV_IN | FL_EV_OUT))
+  if (events == (FL_EV_IN | FL_EV_OUT) && fl_sys_unread(fd) > 0)
     return FL_READABLE;
 
   fl_sys_inspect(fd, events, memo, &seen);

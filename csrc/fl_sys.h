@@ -32,6 +32,10 @@ static inline fl_sys_memo_t fl_sys_memo(void) {
  */
 int fl_sys_glance(const int *fds, size_t n, uint8_t *events_out);
 
+/* Bytes that wait to be read (FIONREAD), -1 where that cannot be told.  The
+ * answer belongs to one moment: no FIN is half arrived when it returns. */
+int64_t fl_sys_unread(int fd);
+
 /*
  * Stage 2: everything else about one fd, given the events of stage 1.  Asks
  * again where the two answers do not belong to the same moment.

@@ -5,10 +5,10 @@
  *   - poll() ignores negative fds, and answers EINVAL for more fds than
  *     RLIMIT_NOFILE, duplicates included.
  *   - poll() and the state in TCP_INFO are read without the socket's lock,
- *     while the kernel sets error, state and shutdown flags one after the other
- *     (tcp_reset(), tcp_done(), tcp_fin()).  But TCP_INFO takes the lock before
- *     it returns, so whatever it caught halfway is complete by then: asking
- *     again gives an answer of one moment.
+ *     while the kernel sets sequence numbers, error, state and shutdown flags
+ *     one after the other (tcp_data_queue(), tcp_fin(), tcp_reset(),
+ *     tcp_done()).  FIONREAD and TCP_INFO take the lock before they return, so
+ *     whatever the call before caught halfway is complete afterwards.
  *   - TCP_INFO is shorter on older kernels; a field exists exactly if it lies
  *     within the returned length.
  *   - recv(MSG_PEEK) and SO_ERROR take the pending error, so they are not here.
@@ -139,9 +139,14 @@ static int fl_sys_linux__tcp_info(int fd, fl_observation_t *seen) {
   return 0;
 }
 
-/* Polls one fd once more. */
+/* poll's answer from before may be one of the midst of tcp_reset() or tcp_done(),
+ * with signs of death still to come.  TCP_INFO has taken the lock since. */
 static void fl_sys_linux__look_again(int fd, fl_observation_t *seen) {
+  enum { DEAD = FL_EV_RDHUP | FL_EV_HUP | FL_EV_ERR };
   uint8_t events;
+
+  if (seen->state != FL_TCP_CLOSE || (seen->events & DEAD) == DEAD)
+    return;
   if (fl_sys_glance(&fd, 1, &events) == 0)
     seen->events = events;
 }
@@ -166,18 +171,6 @@ static void fl_sys_linux__other(int fd, int error, fl_observation_t *seen) {
     seen->state = FL_TCP_LISTEN;
 }
 
-/* The state and poll's answer, of one moment. */
-static void fl_sys_linux__settle(int fd, fl_observation_t *seen) {
-  enum { DEAD = FL_EV_RDHUP | FL_EV_HUP | FL_EV_ERR };
-
-  /* Caught in tcp_fin(): the read side was shut, the state still to change. */
-  if (seen->state == FL_TCP_ESTABLISHED && (seen->events & FL_EV_RDHUP))
-    fl_sys_linux__tcp_info(fd, seen);
-  /* Caught in tcp_reset() or tcp_done(): signs were missing yet. */
-  if (seen->state == FL_TCP_CLOSE && (seen->events & DEAD) != DEAD)
-    fl_sys_linux__look_again(fd, seen);
-}
-
 /* The options that decide what killed a connection. */
 static void fl_sys_linux__post_mortem(int fd, fl_sys_memo_t *memo,
                                       fl_observation_t *seen) {
@@ -195,9 +188,14 @@ static void fl_sys_linux__post_mortem(int fd, fl_sys_memo_t *memo,
   }
 }
 
+int64_t fl_sys_unread(int fd) {
+  int unread;
+  return ioctl(fd, FIONREAD, &unread) < 0 ? -1 : unread;
+}
+
 void fl_sys_inspect(int fd, unsigned events, fl_sys_memo_t *memo,
                     fl_observation_t *seen_out) {
-  int unread;
+  int64_t unread;
   int rc;
 
   *seen_out = (fl_observation_t){
@@ -213,6 +211,9 @@ void fl_sys_inspect(int fd, unsigned events, fl_sys_memo_t *memo,
     return;
   }
 
+  /* First of all, because it waits for a FIN in the midst of its arrival: the
+   * state below is then the one that belongs to what poll saw. */
+  unread = fl_sys_unread(fd);
   rc = fl_sys_linux__tcp_info(fd, seen_out);
   if (rc < 0) {
     fl_sys_linux__other(fd, rc, seen_out);
@@ -221,10 +222,11 @@ void fl_sys_inspect(int fd, unsigned events, fl_sys_memo_t *memo,
         fl_sys_linux__option(fd, SOL_SOCKET, SO_PROTOCOL) == PROTO_MPTCP
             ? FL_KIND_MPTCP
             : FL_KIND_TCP;
-    fl_sys_linux__settle(fd, seen_out);
+    fl_sys_linux__look_again(fd, seen_out);
   }
-  if (ioctl(fd, FIONREAD, &unread) == 0)
-    seen_out->unread = unread;
+  if (seen_out->kind == FL_KIND_BAD_FD || seen_out->kind == FL_KIND_NOT_SOCKET)
+    return;
+  seen_out->unread = unread;
   if (!(seen_out->events & FL_EV_ERR))
     return;
   if (seen_out->state == FL_TCP_CLOSE)

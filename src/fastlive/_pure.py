@@ -73,7 +73,6 @@ TCP_INFO_FIELDS = {
 _POLL_RDHUP = 0x2000
 _ASKED = 0x001 | 0x002 | 0x004 | _POLL_RDHUP  # IN, PRI, OUT, RDHUP
 _DEAD = Event.RDHUP | Event.HUP | Event.ERR
-_PLAIN = {int(Event.OUT): Status.ALIVE, int(Event.IN | Event.OUT): Status.READABLE}
 
 
 def _require_linux() -> None:
@@ -173,12 +172,15 @@ def _inspect(fd: int, events: int) -> Observation:
     """Stage 2: everything else about one fd."""
     if events & Event.NVAL:
         return Observation(kind=Kind.BAD_FD, events=events)
+    unread_bytes = _unread(fd)  # first: it waits for a FIN in the midst of its arrival
     try:
         with _socket_of(fd) as sock:
             seen = _inspect_socket(fd, sock, events)
     except OSError as error:
         return _inspect_refused(events, error)
-    return seen._replace(unread=_unread(fd))
+    if seen.kind in (Kind.BAD_FD, Kind.NOT_SOCKET):
+        return seen
+    return seen._replace(unread=unread_bytes)
 
 
 def _inspect_refused(events: int, error: OSError) -> Observation:
@@ -193,10 +195,7 @@ def _inspect_socket(fd: int, sock: socket.socket, events: int) -> Observation:
         seen = Observation(events=events, **_tcp_info(sock))
     except OSError as error:
         return _inspect_other(sock, events, error.errno)
-    # Caught in tcp_fin(): the read side was shut, the state still to change.
-    if seen.state == TcpState.ESTABLISHED and events & Event.RDHUP:
-        seen = seen._replace(**_tcp_info(sock))
-    # Caught in tcp_reset() or tcp_done(): signs were missing yet.
+    # poll may have seen the midst of tcp_reset() or tcp_done(): signs were missing.
     if seen.state == TcpState.CLOSE and events & _DEAD != _DEAD:
         seen = seen._replace(events=_glance([fd])[0])
     mptcp = _option(sock, socket.SOL_SOCKET, _SO_PROTOCOL) == _PROTO_MPTCP
@@ -258,8 +257,12 @@ def observe(target: Any, /) -> Observation:
 
 
 def _code(fd: int, events: int) -> Status:
-    plain = _PLAIN.get(events)
-    return judge(_inspect(fd, events)).status if plain is None else plain
+    if events == Event.OUT:
+        return Status.ALIVE
+    # A FIN counts as a byte to read for a moment before poll shows it as a FIN.
+    if events == Event.IN | Event.OUT and _unread(fd) > 0:
+        return Status.READABLE
+    return judge(_inspect(fd, events)).status
 
 
 def is_alive(target: Any, /, *, half_open: bool = False) -> bool:
