@@ -74,6 +74,16 @@ def fill(sock: socket.socket) -> None:
         pass
 
 
+def close_window(sock: socket.socket) -> None:
+    """Send until the peer's window is closed and nothing more fits into our buffer."""
+
+    def closed() -> bool:
+        fill(sock)
+        return window_of(sock) == 0 and not select.select([], [sock], [], 0)[1]
+
+    wait_until(closed, "the window to close")
+
+
 def full_listener(stack: ExitStack) -> tuple[str, int]:
     """The address of a listener that answers no SYN: its queue is full."""
     listener = stack.enter_context(socket.socket())
@@ -245,8 +255,8 @@ def send_buffer_full(stack: ExitStack) -> socket.socket:
 @scenario("STALLED")
 def window_closed(stack: ExitStack) -> socket.socket:
     ours, _ = connect(stack, receive_buffer=4096)
-    fill(ours)
-    wait_until(lambda: window_of(ours) == 0 and tcp_info(ours)[4] > 0, "a window probe")
+    close_window(ours)
+    wait_until(lambda: tcp_info(ours)[4] > 0, "a window probe")
     return ours
 
 
@@ -438,8 +448,8 @@ def error_already_reported(stack: ExitStack) -> socket.socket:
 def user_timeout_on_closed_window(stack: ExitStack) -> socket.socket:
     """A living peer that does not read is given up as well."""
     ours, _ = connect(stack, receive_buffer=4096)
+    close_window(ours)
     ours.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, 300)
-    fill(ours)
     wait_for(ours, select.POLLERR)
     return ours
 

@@ -12,7 +12,9 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,6 +36,7 @@ static void end(int fd, ending_t how) {
 /* The child: accepts, and ends connection *turn - 1 whenever *turn moves on. */
 static void be_the_peer(int listener, ending_t how, volatile int *turn) {
   static int fds[CONNECTIONS];
+  prctl(PR_SET_PDEATHSIG, SIGKILL); /* never spin on for nobody */
   for (int i = 0; i < CONNECTIONS; i++)
     fds[i] = accept(listener, NULL, NULL);
   for (int i = 0; i < CONNECTIONS; i++) {

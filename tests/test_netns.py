@@ -1,0 +1,88 @@
+"""What loopback cannot show, between two hosts made of network namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from socket import socket
+from typing import Any
+
+import netns
+import pytest
+from conftest import IMPLEMENTATIONS, loaded
+from netns import SCENARIOS, Net, Scenario
+
+pytestmark = pytest.mark.netns
+
+Built = tuple[socket, Net]
+
+
+@pytest.fixture(scope="module")
+def built() -> Iterator[dict[str, Future[Built]]]:
+    """All scenarios, each on hosts of its own, built side by side: most of it is waiting."""
+    if netns.why_not():
+        pytest.skip(netns.why_not())
+
+    def build(scenario: Scenario) -> Built:
+        with ExitStack() as stack:
+            net = Net(stack)
+            sock = scenario.build(stack, net)
+            opened.enter_context(stack.pop_all())
+            return sock, net
+
+    with ExitStack() as opened, ThreadPoolExecutor(len(SCENARIOS)) as pool:
+        yield {scenario.name: pool.submit(build, scenario) for scenario in SCENARIOS}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_every_function_tells_the_situation(
+    built: dict[str, Future[Built]], scenario: Scenario
+) -> None:
+    """Scalar and bulk, int and object, fast and close, on both backends."""
+    sock, net = built[scenario.name].result(timeout=60)
+    with net.ours.inside():  # where the system's settings are its own
+        for implementation in IMPLEMENTATIONS:
+            tell(loaded(implementation), scenario, sock)
+
+
+def tell(fl: Any, scenario: Scenario, sock: socket) -> None:
+    expected = fl.Status[scenario.fast]
+    fd = sock.fileno()
+    assert [fl.status(sock), fl.status(fd)] == [expected, expected]
+    assert list(fl.check([sock, fd, -1])) == [expected, expected, fl.Status.BAD_FD]
+    assert fl.is_alive(sock) == expected.alive
+    assert fl.is_reusable(fd) == (expected.name in ("ALIVE", "SUSPECT"))
+    assert fl.dead([sock]) == ([] if expected.alive else [sock])
+    backend = fl._backend.backend
+    assert backend.judge(backend.observe(sock)).status.name == scenario.close
+
+
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s.fast == s.close], ids=str)
+def test_what_is_inferred_says_so(built: dict[str, Future[Built]], scenario: Scenario) -> None:
+    """A verdict that two causes could have left is not certain."""
+    from fastlive import _core
+
+    sock, net = built[scenario.name].result(timeout=60)
+    with net.ours.inside():
+        verdict = _core.judge(_core.observe(sock))
+    inferred = {"TIMED_OUT", "UNREACHABLE"}
+    by_name = {"rebooted_peer_answers_a_probe"}
+    by_name |= {name for name in built if name.startswith("reset_while_retransmitting")}
+    assert verdict.certain == (
+        verdict.status.name not in inferred and scenario.name not in by_name
+    )
+
+
+def test_fast_open_early_data_is_readable(fl: Any) -> None:
+    """A Fast Open server has data before the handshake is over."""
+    if netns.why_not():
+        pytest.skip(netns.why_not())
+    for _ in range(5):
+        with ExitStack() as stack:
+            sock = netns.fast_open_early_data(stack, Net(stack))
+            told = [fl.status(sock), fl.status(sock.fileno()), *fl.check([sock])]
+            if netns.retransmits(sock) == 0:  # else it took too long, and is SUSPECT
+                assert told == [fl.Status.READABLE] * 3
+                return
+    pytest.fail("the SYN-ACK was sent again each time before one look was done")
