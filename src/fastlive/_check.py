@@ -11,7 +11,7 @@ from array import array
 from typing import TypeVar, overload
 
 from fastlive._backend import backend
-from fastlive._targets import Target, Targets, int_view, is_buffer, snapshot
+from fastlive._targets import Target, Targets, ints_of, is_buffer, snapshot
 from fastlive._types import Statuses
 
 _Out = TypeVar("_Out")
@@ -69,7 +69,7 @@ def dead(targets: Targets, /) -> list[Target]:
     Raises:
         TypeError, ValueError, OSError: as `check`.
     """
-    taken = int_view(targets).tolist() if is_buffer(targets) else snapshot(targets)
+    taken = ints_of(targets) if is_buffer(targets) else snapshot(targets)
     statuses = check(taken)
     return [taken[i] for i in statuses.dead]
 

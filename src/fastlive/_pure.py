@@ -25,7 +25,7 @@ from fastlive._targets import (
     fd_of,
     fds_of,
     has_decrypted,
-    int_view,
+    ints_of,
     is_buffer,
     mark_decrypted,
     snapshot,
@@ -354,7 +354,7 @@ def _gather(targets: Any) -> tuple[Sequence[Any], list[int]]:
     """The targets, out of anyone's reach, and their fds, negative ones as -1."""
     _require_linux()
     if is_buffer(targets):
-        fds = [max(fd, NO_FD) for fd in int_view(targets).tolist()]
+        fds = [max(fd, NO_FD) for fd in ints_of(targets)]
         return (), fds
     taken = snapshot(targets)
     return taken, fds_of(taken)

@@ -12,6 +12,7 @@ comes here for everything else; so the rules and the messages stand once.
 from __future__ import annotations
 
 import sys
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -110,6 +111,11 @@ def int_view(buffer: Any) -> memoryview:
     if not view.c_contiguous:
         raise ValueError("targets: expected a C-contiguous buffer; make a copy first")
     return view
+
+
+def ints_of(buffer: Any) -> array[int]:
+    """Copy a buffer of C ints; raises as `int_view` does."""
+    return array("i", int_view(buffer).tobytes())
 
 
 def byte_view(buffer: Any, n: int) -> memoryview:

@@ -1,0 +1,82 @@
+"""The one place that chooses, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCES = Path(importlib.import_module("fastlive").__file__ or "").parent
+
+
+def python(code: str, path: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh interpreter with that environment."""
+    env = {name: value for name, value in os.environ.items() if name != "FASTLIVE_IMPL"}
+    if path:
+        env["PYTHONPATH"] = str(path)
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(
+        command, env={**env, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def without_extension(tmp_path: Path) -> Path:
+    """A copy of the package as a machine without a compiler has it."""
+    package = tmp_path / "fastlive"
+    package.mkdir()
+    for source in SOURCES.glob("*.py"):
+        (package / source.name).symlink_to(source)
+    return tmp_path
+
+
+SHOW = "import fastlive; print(fastlive.IMPL)"
+
+
+@pytest.mark.parametrize("implementation", ["c", "pure"])
+def test_environment_forces_a_backend(implementation: str) -> None:
+    if implementation == "c" and not list(SOURCES.glob("_core*.so")):
+        pytest.skip("the C extension is not built")
+    done = python(SHOW, FASTLIVE_IMPL=implementation)
+    assert (done.stdout, done.stderr) == (f"{implementation}\n", "")
+
+
+def test_environment_with_a_typing_error_raises() -> None:
+    done = python(SHOW, FASTLIVE_IMPL="C")
+    assert done.returncode == 1
+    assert "ImportError: FASTLIVE_IMPL must be 'c' or 'pure', not 'C'" in done.stderr
+
+
+def test_missing_extension_falls_back(without_extension: Path) -> None:
+    assert python(SHOW, without_extension).stdout == "pure\n"
+
+
+def test_missing_extension_that_is_forced_raises(without_extension: Path) -> None:
+    done = python(SHOW, without_extension, FASTLIVE_IMPL="c")
+    assert done.returncode == 1
+    assert "FASTLIVE_IMPL=c, but fastlive was installed without its C extension" in done.stderr
+
+
+def test_broken_extension_raises(without_extension: Path) -> None:
+    """It must not silently become ten times slower."""
+    suffix = importlib.import_module("sysconfig").get_config_var("EXT_SUFFIX")
+    (without_extension / "fastlive" / f"_core{suffix}").write_bytes(b"no shared object")
+    done = python(SHOW, without_extension)
+    assert done.returncode == 1
+    assert "ImportError" in done.stderr
+
+
+def test_other_platform_says_so(without_extension: Path) -> None:
+    """The package installs and imports everywhere; asking names the platform."""
+    code = (
+        "import sys; sys.platform = 'plan9'; import fastlive\n"
+        "for ask in (fastlive.status, fastlive.is_alive, lambda fd: fastlive.check([fd])):\n"
+        "    try: ask(0)\n"
+        "    except NotImplementedError as error: print(error)\n"
+    )
+    done = python(code, without_extension)
+    assert done.stdout.count("on 'plan9', only on 'linux'") == 3
