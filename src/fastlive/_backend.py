@@ -44,9 +44,9 @@ def _choose() -> tuple[str, Backend]:
         raise ImportError(f"FASTLIVE_IMPL must be 'c' or 'pure', not {wanted!r}")
     if wanted != "pure":
         try:
-            from fastlive import _core
+            import fastlive._core as core  # not `from`, which hides what is missing
 
-            return "c", cast(Backend, _core)
+            return "c", cast(Backend, core)
         except ModuleNotFoundError as error:
             if error.name != "fastlive._core":
                 raise

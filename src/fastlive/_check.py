@@ -32,8 +32,9 @@ def check(targets: Targets, /, *, out: _Out) -> _Out: ...
 def check(targets: Targets, /, *, out: object = None) -> object:
     """Return what is true of many connections: for each what `status` returns.
 
-    One poll for every 512 of them, and a closer look (1 us) only at those in
-    which it shows anything but "writable" or "writable and readable".
+    One poll for every 512 of them; FIONREAD for those that it shows to be readable,
+    and a closer look (1 us) only at those in which it shows anything else than
+    "writable" and "readable".
 
     Args:
         targets: n targets, each an int fd or an object with ``fileno()``; or a
@@ -68,6 +69,9 @@ def dead(targets: Targets, /) -> list[Target]:
 
     Raises:
         TypeError, ValueError, OSError: as `check`.
+
+    Source:
+        poll(2), tcp(7); the rules in csrc/fl_judge.c.
     """
     taken = ints_of(targets) if is_buffer(targets) else snapshot(targets)
     statuses = check(taken)

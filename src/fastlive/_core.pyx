@@ -169,8 +169,8 @@ cdef uint8_t code_of(object target) except? 255:
 def is_alive(target, /, *, half_open=False):
     """Return whether the connection is open, as far as this machine can see.
 
-    One poll (0.2 us); a closer look only where it shows anything but "writable"
-    or "writable and readable". Sends nothing, consumes nothing, waits for
+    One poll (0.2 us); a closer look only where it shows anything else than
+    "writable" and "readable". Sends nothing, consumes nothing, waits for
     nothing, and leaves the pending error to the application. An idle connection
     whose peer has silently vanished looks alive: nothing but traffic, keepalive
     or a heartbeat can tell.

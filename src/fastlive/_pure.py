@@ -268,8 +268,8 @@ def _code(fd: int, events: int) -> Status:
 def is_alive(target: Any, /, *, half_open: bool = False) -> bool:
     """Return whether the connection is open, as far as this machine can see.
 
-    One poll (0.2 us); a closer look only where it shows anything but "writable"
-    or "writable and readable". Sends nothing, consumes nothing, waits for
+    One poll (0.2 us); a closer look only where it shows anything else than
+    "writable" and "readable". Sends nothing, consumes nothing, waits for
     nothing, and leaves the pending error to the application. An idle connection
     whose peer has silently vanished looks alive: nothing but traffic, keepalive
     or a heartbeat can tell.
