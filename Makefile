@@ -67,7 +67,7 @@ lint: build/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest fastlive --ignore-disjoint-bases --mypy-config-file pyproject.toml
+	$(BIN)/python -m mypy.stubtest fastlive --mypy-config-file pyproject.toml
 
 test-python: build/.installed
 	$(BIN)/python -m pytest

@@ -32,6 +32,7 @@ FLAGS += ["-Werror=implicit-function-declaration"]
 
 
 def extensions():
+    """The extension for this platform, or none."""
     wanted = os.environ.get("FASTLIVE_IMPL", "")
     if wanted not in ("", "c", "pure"):
         raise SystemExit(f"FASTLIVE_IMPL must be 'c' or 'pure', not {wanted!r}")

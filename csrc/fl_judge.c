@@ -17,7 +17,9 @@
 enum {
   RTO_MIN_MS = 200,
   RTO_MAX_MS = 120000,
-  SHIFT_MAX = 20 /* more back-offs than RTO_MAX_MS allows to matter */
+  SHIFT_MAX = 20,         /* more back-offs than RTO_MAX_MS lets matter */
+  BACKOFFS_THAT_TELL = 2, /* from so many on, rto must have grown */
+  RETRIES2_DEFAULT = 15   /* tcp(7) */
 };
 
 static fl_verdict_t fl_judge__certain(fl_status_t status) {
@@ -78,11 +80,15 @@ static fl_verdict_t fl_judge__handshake(const fl_observation_t *seen) {
   return fl_judge__inferred(FL_UNREACHABLE);
 }
 
+static int64_t fl_judge__retries2(const fl_observation_t *seen) {
+  return seen->retries2 >= 0 ? seen->retries2 : RETRIES2_DEFAULT;
+}
+
 /* How long the kernel retransmits before it gives up, in ms: tcp_timer.c,
  * tcp_model_timeout(). */
 static int64_t fl_judge__patience_ms(const fl_observation_t *seen) {
   enum { DOUBLINGS = 9 }; /* log2(RTO_MAX_MS / RTO_MIN_MS) */
-  int64_t retries = seen->retries2 >= 0 ? seen->retries2 : 15;
+  int64_t retries = fl_judge__retries2(seen);
 
   if (seen->user_timeout_ms > 0)
     return seen->user_timeout_ms;
@@ -107,7 +113,8 @@ static fl_verdict_t fl_judge__retransmitting(const fl_observation_t *seen) {
       seen->last_data_sent_ms + rto;
 
   /* ICMP errors take back a back-off each (RFC 6069): rto has not grown. */
-  if (shift >= 2 && rto < (base << shift) / 2 && rto < RTO_MAX_MS / 2)
+  if (shift >= BACKOFFS_THAT_TELL && rto < (base << shift) / 2 &&
+      rto < RTO_MAX_MS / 2)
     return fl_judge__inferred(elapsed >= patience ? FL_UNREACHABLE : FL_RESET);
 
   /* From the first retransmission, as long as each wait doubled the one before
@@ -123,7 +130,7 @@ static fl_verdict_t fl_judge__probing(const fl_observation_t *seen) {
 
   if (seen->notsent_bytes > 0) /* window probes: something waits to be sent */
     over = seen->user_timeout_ms > 0 ||
-           seen->probes >= (seen->retries2 >= 0 ? seen->retries2 : 15);
+           seen->probes >= fl_judge__retries2(seen);
   else if (seen->user_timeout_ms > 0) /* it replaces TCP_KEEPCNT */
     over = (seen->keepidle_s + seen->probes * seen->keepintvl_s) * 1000 >=
            seen->user_timeout_ms;

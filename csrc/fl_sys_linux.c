@@ -37,7 +37,7 @@ enum {
   OPT_TCP_USER_TIMEOUT = 18,
   OPT_SO_ZEROCOPY = 60,      /* asm-generic/socket.h */
   PROTO_MPTCP = 262,         /* linux/in.h */
-  RETRIES2_DEFAULT = 15      /* tcp(7) */
+  RETRIES2_DEFAULT = 15 /* tcp(7) */
 };
 
 static uint8_t fl_sys_linux__events(short revents) {
@@ -139,8 +139,8 @@ static int fl_sys_linux__tcp_info(int fd, fl_observation_t *seen) {
   return 0;
 }
 
-/* poll's answer from before may be one of the midst of tcp_reset() or tcp_done(),
- * with signs of death still to come.  TCP_INFO has taken the lock since. */
+/* poll's answer may be from the midst of tcp_reset() or tcp_done(), with signs
+ * of death still to come.  TCP_INFO has taken the lock since. */
 static void fl_sys_linux__look_again(int fd, fl_observation_t *seen) {
   enum { DEAD = FL_EV_RDHUP | FL_EV_HUP | FL_EV_ERR };
   uint8_t events;

@@ -23,7 +23,7 @@ IMPLEMENTATIONS = ("c", "pure")
 def loaded(implementation: str) -> Any:
     """The package on that backend; skips where it has not been built."""
     package = importlib.import_module("fastlive")
-    if package.IMPL == implementation:
+    if implementation == package.IMPL:
         return package
     if implementation == "c":
         pytest.skip("the C extension is not built, or FASTLIVE_IMPL=pure forbids it")
@@ -34,7 +34,7 @@ def loaded(implementation: str) -> Any:
     for name in [name for name in sys.modules if _ours(name)]:
         del sys.modules[name]
     sys.modules.update(kept)
-    assert package.IMPL == implementation
+    assert implementation == package.IMPL
     return package
 
 

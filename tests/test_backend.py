@@ -13,7 +13,9 @@ import pytest
 SOURCES = Path(importlib.import_module("fastlive").__file__ or "").parent
 
 
-def python(code: str, path: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def python(
+    code: str, path: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run code in a fresh interpreter with that environment."""
     env = {name: value for name, value in os.environ.items() if name != "FASTLIVE_IMPL"}
     if path:

@@ -12,8 +12,9 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-import peers
 import pytest
+
+import peers
 from peers import SCENARIOS, Scenario
 
 
@@ -39,7 +40,11 @@ def test_every_function_tells_the_situation(fl: Any, scenario: Scenario, stack: 
     assert list(fl.check(mixed)) == answers
     assert list(fl.check(tuple(mixed))) == answers
     fds = [healthy.fileno(), fd, fd]
-    for buffer in (array.array("i", fds), np.array(fds, np.intc), memoryview(array.array("i", fds))):
+    for buffer in (
+        array.array("i", fds),
+        np.array(fds, np.intc),
+        memoryview(array.array("i", fds)),
+    ):
         assert list(fl.check(buffer)) == [fl.Status.ALIVE, expected, expected]
 
 

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-import peers
 import pytest
+
+import peers
 from peers import SCENARIOS, Scenario
 
 STREAMS = [scenario for scenario in SCENARIOS if scenario.stream]

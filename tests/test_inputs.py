@@ -15,10 +15,11 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-import peers
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+import peers
 
 N = 10_000
 
@@ -64,7 +65,7 @@ def test_bad_fds_disturb_nobody(fl: Any, stack: ExitStack) -> None:
     expected[5], expected[N - 1] = fl.Status.NOT_SOCKET, fl.Status.PEER_CLOSED
     assert list(fl.check(targets)) == expected
     assert [fl.status(target) for target in trouble] == [fl.Status.BAD_FD] * len(trouble)
-    assert fl.dead(targets) == [t for t, s in zip(targets, expected) if not s.alive]
+    assert fl.dead(targets) == [t for t, s in zip(targets, expected, strict=True) if not s.alive]
 
 
 def test_what_may_name_an_fd(fl: Any, stack: ExitStack) -> None:
@@ -86,7 +87,9 @@ def test_what_may_name_an_fd(fl: Any, stack: ExitStack) -> None:
     assert list(fl.check(range(-3, 0))) == [fl.Status.BAD_FD] * 3
 
 
-@pytest.mark.parametrize("wrong", [None, 3.0, True, False, "3", b"3", [3], object(), 3j, np.float64(3)])
+@pytest.mark.parametrize(
+    "wrong", [None, 3.0, True, False, "3", b"3", [3], object(), 3j, np.float64(3)]
+)
 def test_wrong_targets_raise_type_error(fl: Any, stack: ExitStack, wrong: Any) -> None:
     """Before anything happens, naming the place and the type."""
     alive, _ = peers.connect(stack)
@@ -130,10 +133,14 @@ def test_fileno_that_closes_other_sockets(fl: Any, stack: ExitStack) -> None:
     assert list(fl.check(targets)) == [fl.Status.BAD_FD, fl.Status.ALIVE, fl.Status.ALIVE]
 
 
-@pytest.mark.parametrize("wrong", [None, 5, 5.0, "abc", {1: 2}, {1, 2}, iter([1]), {}.keys(), object()])
+@pytest.mark.parametrize(
+    "wrong", [None, 5, 5.0, "abc", {1: 2}, {1, 2}, iter([1]), {}.keys(), object()]
+)
 def test_wrong_sequences_raise_type_error(fl: Any, wrong: Any) -> None:
     for function in (fl.check, fl.dead, fl.peek):
-        with pytest.raises(TypeError, match=f"targets: expected a sequence .*{type(wrong).__name__}"):
+        with pytest.raises(
+            TypeError, match=f"targets: expected a sequence .*{type(wrong).__name__}"
+        ):
             function(wrong)
 
 
@@ -213,10 +220,10 @@ def test_wrong_out_raises_before_anything_happens(fl: Any, stack: ExitStack, nam
 
 def test_wrong_arguments_raise_type_error(fl: Any) -> None:
     for call in (
-        lambda: fl.check(),
+        fl.check,
         lambda: fl.check([], bytearray()),
         lambda: fl.check(targets=[]),
-        lambda: fl.status(),
+        fl.status,
         lambda: fl.status(target=3),
         lambda: fl.is_alive(3, True),
         lambda: fl.is_alive(3, open=True),
@@ -307,7 +314,9 @@ def test_backends_agree_on_any_buffer(data: Any) -> None:
     """Formats, shapes, strides and sizes of `targets` and `out` in any mixture."""
     from fastlive import _core, _pure
 
-    dtype = data.draw(st.sampled_from(["i1", "u1", "i2", "i4", "<i4", ">i4", "u4", "i8", "f4", "?"]))
+    dtype = data.draw(
+        st.sampled_from(["i1", "u1", "i2", "i4", "<i4", ">i4", "u4", "i8", "f4", "?"])
+    )
     shape = data.draw(st.sampled_from([(), (0,), (1,), (7,), (600,), (2, 3)]))
     targets: Any = np.zeros(shape, np.dtype(dtype))  # fd 0: open, and the same for both
     if targets.ndim:

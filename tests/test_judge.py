@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastlive import _core, _pure, _pure_judge
-from fastlive._types import Event, Kind, Observation, Status, TcpState
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from fastlive import _core, _pure, _pure_judge
+from fastlive._types import Event, Kind, Observation, Status, TcpState
 
 TABLE = Path(__file__).parent / "c" / "judge_cases.def"
 DEAD = Event.IN | Event.RDHUP | Event.HUP | Event.ERR | Event.OUT
@@ -26,7 +27,9 @@ FACT = re.compile(r"seen\.(\w+) = (\d+)")
 
 def events_of(names: str) -> Event:
     special = {"NONE": Event(0), "DEAD": DEAD}
-    parts = [special.get(name) or Event.__members__.get(name, Event(0)) for name in names.split("|")]
+    parts = [
+        special.get(name) or Event.__members__.get(name, Event(0)) for name in names.split("|")
+    ]
     return functools.reduce(operator.or_, parts)
 
 

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-import peers
 import pytest
+
+import peers
 
 CALLS = 100_000
 

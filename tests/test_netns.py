@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from socket import socket
 from typing import Any
 
-import netns
 import pytest
+
+import netns
 from conftest import IMPLEMENTATIONS, loaded
 from netns import SCENARIOS, Net, Scenario
 
@@ -69,9 +70,7 @@ def test_what_is_inferred_says_so(built: dict[str, Future[Built]], scenario: Sce
     inferred = {"TIMED_OUT", "UNREACHABLE"}
     by_name = {"rebooted_peer_answers_a_probe"}
     by_name |= {name for name in built if name.startswith("reset_while_retransmitting")}
-    assert verdict.certain == (
-        verdict.status.name not in inferred and scenario.name not in by_name
-    )
+    assert verdict.certain == (verdict.status.name not in inferred and scenario.name not in by_name)
 
 
 def test_fast_open_early_data_is_readable(fl: Any) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-import peers
 import pytest
+
+import peers
 from peer_process import PeerProcess
 
 CHECKS = 100_000

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import fastlive
 import pytest
+
+import fastlive
 from fastlive import _pure
 
 PACKAGE = Path(fastlive.__file__).parent
@@ -49,7 +50,7 @@ def imports(source: Path) -> Iterator[str]:
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.split(".")[0] == "fastlive":
-                    yield (alias.name.split(".") + ["__init__"])[1]
+                    yield [*alias.name.split("."), "__init__"][1]
 
 
 SOURCES = sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("*.pyx")])

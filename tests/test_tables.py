@@ -8,6 +8,7 @@ from enum import IntEnum
 from pathlib import Path
 
 import pytest
+
 from fastlive._pure import TCP_INFO_FIELDS
 from fastlive._types import Event, Kind, Observation, Status, TcpState
 

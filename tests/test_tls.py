@@ -8,9 +8,10 @@ import threading
 from contextlib import ExitStack
 from typing import Any
 
-import peers
 import pytest
 import trustme
+
+import peers
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,9 @@ def test_peer_closed_comes_before_decrypted_bytes(
     assert list(fl.check([ours])) == [fl.Status.PEER_CLOSED]
 
 
-def test_before_the_handshake_and_after_close(fl: Any, stack: ExitStack, contexts: Contexts) -> None:
+def test_before_the_handshake_and_after_close(
+    fl: Any, stack: ExitStack, contexts: Contexts
+) -> None:
     ours, _ = peers.connect(stack)
     client = stack.enter_context(
         contexts[0].wrap_socket(ours, server_hostname="localhost", do_handshake_on_connect=False)
@@ -113,4 +116,3 @@ def test_before_the_handshake_and_after_close(fl: Any, stack: ExitStack, context
     assert fl.status(client) is fl.Status.ALIVE
     client.close()
     assert fl.status(client) is fl.Status.BAD_FD
-

@@ -9,8 +9,6 @@ from fastlive._check import check, dead, is_alive, is_reusable, peek, status, ta
 from fastlive._types import Status, Statuses
 from fastlive._version import __version__
 
-
-
 __all__ = [
     "IMPL",
     "Status",

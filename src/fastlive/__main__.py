@@ -1,3 +1,5 @@
+"""``python -m fastlive``."""
+
 from fastlive.cli import main
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic
-# cython: auto_pickle=False, always_allow_keywords=True
+# cython: auto_pickle=False, autotestdict=False
 """The C backend: buffers in, one C call, answers out.
 
 Marshalling only. What a target is stands in `_targets`, what a status means in
@@ -41,8 +41,8 @@ cdef enum:
 
 cdef tuple STATUS = tuple(Status)
 cdef uint8_t ALIVE[256]
-for code in range(256):
-    ALIVE[code] = code < len(STATUS) and STATUS[code].alive
+for _code in range(256):
+    ALIVE[_code] = _code < len(STATUS) and STATUS[_code].alive
 cdef object plain_socket = socket
 cdef object plain_fileno = socket.fileno  # looked up once, not for every fd
 cdef array no_ints = array_type("i")
@@ -73,7 +73,7 @@ cdef inline bint may_hold_decrypted(object target):
     return type(target) is not int and type(target) is not plain_socket
 
 
-cdef class Fds:
+cdef class _Fds:
     """The file descriptors of some targets: borrowed from a buffer, or gathered.
 
     Either way they cannot go away while this object lives.
@@ -133,7 +133,7 @@ cdef class Fds:
         return 0
 
 
-cdef class Codes:
+cdef class _Codes:
     """Where a check writes its codes: the caller's buffer, or a new bytearray."""
 
     cdef object made  # the bytearray, None where the caller brought a buffer
@@ -255,8 +255,8 @@ def status(target, /):
 
 def check(targets, out):
     """Judge all targets into `out`, or into new Statuses where it is None."""
-    cdef Fds fds = Fds(targets)
-    cdef Codes codes = Codes(out, fds.n)
+    cdef _Fds fds = _Fds(targets)
+    cdef _Codes codes = _Codes(out, fds.n)
     cdef int rc
     fds.keep_apart(codes.codes, fds.n)
     if fds.n <= GIL_KEPT_MAX:
@@ -273,7 +273,7 @@ def check(targets, out):
 
 def peek(targets):
     """Peek at one byte of each: 1, 0 at EOF, -errno."""
-    cdef Fds fds = Fds(targets)
+    cdef _Fds fds = _Fds(targets)
     cdef array results = clone(no_ints, fds.n, zero=False)
     if fds.n <= GIL_KEPT_MAX:
         fl_peek(fds.fds, fds.n, results.data.as_ints)

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from fastlive import IMPL, Status, _pure, check
+from fastlive import IMPL, Status, Statuses, _pure, check
 
 CONNECTIONS = 10_000
 SPARE_FDS = 100
@@ -116,9 +116,7 @@ class Peer:
 
     def order(self, action: str, socks: Sequence[socket.socket]) -> None:
         """Have the peer do something to its ends of these connections."""
-        ends = [
-            [int(sock.family), sock.getsockname()[1], sock.getpeername()[1]] for sock in socks
-        ]
+        ends = [[int(sock.family), sock.getsockname()[1], sock.getpeername()[1]] for sock in socks]
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps({"do": action, "to": ends}) + "\n")
         self.process.stdin.flush()
@@ -168,7 +166,7 @@ def run(connections: int = CONNECTIONS, progress: Progress = lambda *_: None) ->
         ipv4=total - ipv6,
         ipv6=ipv6,
         kinds=results,
-        wrong=sum(s is not kind.expected for kind, s in zip(kinds, statuses, strict=True)),
+        wrong=sum(statuses[i] is not kind.expected for i, kind in enumerate(kinds)),
         timings=timings,
         notes=notes,
     )
@@ -258,10 +256,10 @@ def _wait(kinds: Sequence[Kind], socks: Sequence[socket.socket], progress: Progr
             raise TimeoutError(f"{len(wanted)} connections have not ended within {PATIENCE} s")
 
 
-def _judge(kinds: Sequence[Kind], statuses: Sequence[Status]) -> list[KindResult]:
+def _judge(kinds: Sequence[Kind], statuses: Statuses) -> list[KindResult]:
     results = []
     for kind in KINDS:
-        said = Counter(s for k, s in zip(kinds, statuses, strict=True) if k is kind)
+        said = Counter(statuses[i] for i, k in enumerate(kinds) if k is kind)
         results.append(
             KindResult(
                 kind=kind.name,

@@ -18,6 +18,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 #: How long to wait for connections that an order names and that are not here yet.
 ACCEPT_PATIENCE = 30.0
@@ -66,10 +67,8 @@ def listen(host: str, receive_buffer: int | None = None) -> socket.socket:
 def listeners() -> dict[str, socket.socket]:
     """By name: "ipv4", "ipv6" where this machine has it, and "small" with a small buffer."""
     found = {"ipv4": listen("127.0.0.1"), "small": listen("127.0.0.1", SMALL_BUFFER)}
-    try:
+    with suppress(OSError):  # no IPv6 here: the demo says so
         found["ipv6"] = listen("::1")
-    except OSError:
-        pass  # no IPv6 here: the demo says so
     return found
 
 

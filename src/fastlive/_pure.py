@@ -364,7 +364,7 @@ def check(targets: Any, out: Any) -> Any:
     """Judge all targets into `out`, or into new Statuses where it is None."""
     taken, fds = _gather(targets)
     codes = byte_view(bytearray(len(fds)) if out is None else out, len(fds))
-    for i, (fd, events) in enumerate(zip(fds, _glance(fds))):
+    for i, (fd, events) in enumerate(zip(fds, _glance(fds), strict=True)):
         codes[i] = _code(fd, events)
     mark_decrypted(taken, codes)
     return Statuses(codes) if out is None else out

@@ -12,6 +12,7 @@ _RETRIES2_DEFAULT = 15
 _RTO_MIN_MS = 200
 _RTO_MAX_MS = 120_000
 _SHIFT_MAX = 20
+_BACKOFFS_THAT_TELL = 2  # from so many on, rto must have grown
 
 _BY_KIND: dict[int, Status] = {
     Kind.BAD_FD: Status.BAD_FD,
@@ -182,7 +183,7 @@ def _judge_retransmitting(seen: Observation) -> Verdict:
     base = _ms(seen.rtt_us) + _RTO_MIN_MS
     heard = min(seen.last_ack_recv_ms, seen.last_data_recv_ms)
     elapsed = heard - seen.last_data_sent_ms + rto
-    if shift >= 2 and rto < (base << shift) // 2 and rto < _RTO_MAX_MS // 2:
+    if shift >= _BACKOFFS_THAT_TELL and rto < (base << shift) // 2 and rto < _RTO_MAX_MS // 2:
         return _inferred(Status.UNREACHABLE if elapsed >= patience else Status.RESET)
     if rto < _RTO_MAX_MS:
         elapsed = min(elapsed, 2 * (rto - (rto >> shift)))

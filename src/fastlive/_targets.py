@@ -14,13 +14,11 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
 from fastlive._types import Status
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from typing_extensions import Buffer
 
 
@@ -30,8 +28,9 @@ class HasFileno(Protocol):
     def fileno(self) -> int: ...
 
 
-Target: TypeAlias = "int | HasFileno"
-Targets: TypeAlias = "Sequence[Target] | Buffer"
+Target: TypeAlias = int | HasFileno
+#: `Buffer` is known to type checkers alone before Python 3.12.
+Targets: TypeAlias = Union[Sequence[Target], "Buffer"]
 
 NO_FD = -1
 INT_MAX = 2**31 - 1

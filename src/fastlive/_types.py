@@ -85,7 +85,7 @@ class Statuses(bytes):
 
     __slots__ = ()
 
-    @overload  # type: ignore[override]
+    @overload
     def __getitem__(self, index: SupportsIndex, /) -> Status: ...
     @overload
     def __getitem__(self, index: slice, /) -> Statuses: ...
