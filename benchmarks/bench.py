@@ -53,6 +53,7 @@ class Figure:
     dead_percent: int
     busy_thread: bool
     ns: float  # per connection, median
+    above: float  # ns above the floor of the same round, median
     ratio: float  # to the floor of the same round, median
     low: float  # quartiles of that ratio
     high: float
@@ -119,9 +120,20 @@ def figures(
     for name in rounds[0]:
         ratios = [ns[name] / ns["floor"] for ns in rounds]
         low, _, high = quantiles(ratios, n=4)
-        ns = median(figures[name] for figures in rounds)
-        setting = (section, name, n, dead_percent, busy)
-        found.append(Figure(*setting, ns, median(ratios), low, high))
+        found.append(
+            Figure(
+                section=section,
+                name=name,
+                n=n,
+                dead_percent=dead_percent,
+                busy_thread=busy,
+                ns=median(ns[name] for ns in rounds),
+                above=median(ns[name] - ns["floor"] for ns in rounds),
+                ratio=median(ratios),
+                low=low,
+                high=high,
+            )
+        )
     return found
 
 
@@ -153,12 +165,12 @@ def measure_bulk(
     with busy_thread(busy):
         for _ in range(rounds):
             ns = {}
-            for name in random.sample(["floor", *ways], len(ways) + 1):
-                if name == "floor":
-                    ns[name] = floor.bulk(fds, times)
-                    continue
+            for name in random.sample(list(ways), len(ways)):
                 way = ways[name]
+                way.ask()  # the one before has left its own data in the caches
                 ns[name] = spent(lambda way=way: [way.ask() for _ in range(times)]) / times / way.n
+            floor.bulk(fds, 1)
+            ns["floor"] = floor.bulk(fds, times)
             found.append({name: ns[name] for name in ("floor", *ways)})
     return figures(found, "bulk", n, dead_percent, busy)
 
@@ -171,12 +183,13 @@ def measure_gil(floor: Floor, socks: list[socket], rounds: int) -> list[dict[str
         for n in GIL_SIZES:
             some = array("i", (fds[i % len(fds)] for i in range(n)))
             row: dict[str, float] = {"n": n}
-            for name, keep in (("kept_us", True), ("released_us", False)):
+            for name, keep in (("kept", True), ("released", False)):
                 calls = [
                     spent(lambda keep=keep, some=some: floor.bulk(some, 1, keep_gil=keep)) / 1000
                     for _ in range(rounds)
                 ]
-                row[name] = round(median(calls), 1)
+                row[f"{name}_median_us"] = round(median(calls), 1)
+                row[f"{name}_p90_us"] = round(quantiles(calls, n=10)[-1], 1)
             found.append(row)
     return found
 
@@ -202,7 +215,7 @@ def run(
             say(f"scalar, {'with' if busy else 'without'} a busy thread")
             found += measure_scalar(floor, socks[0], BUSY_ROUNDS if busy else rounds, busy)
         say("GIL kept or released")
-        gil = measure_gil(floor, socks, BUSY_ROUNDS)
+        gil = measure_gil(floor, socks, 2 * rounds)
         for dead_percent in (0, 1):
             if dead_percent:
                 peer.order("close", socks[::DEAD_EVERY])

@@ -25,7 +25,7 @@ def progress() -> Iterator[Callable[[str], None]]:
 
 def show(results: Results) -> None:
     """Print every figure, a table a setting."""
-    console = Console()
+    console = Console(width=max(100, Console().width))
     for name, value in results["machine"].items():
         console.print(f"{name}: {value}", highlight=False)
 
@@ -35,21 +35,24 @@ def show(results: Results) -> None:
     for (section, n, dead, busy), group in groupby(results["figures"], setting):
         title = "one idle socket" if section == "scalar" else f"{n:,} sockets, {dead} % dead"
         table = Table(title=title + (", beside a busy Python thread" if busy else ""))
-        for heading in ("way of asking", "ns", "ratio to floor", "quartiles"):
+        for heading in ("way of asking", "ns", "above floor", "ratio to floor", "quartiles"):
             table.add_column(heading, justify="left" if heading == "way of asking" else "right")
         for figure in group:
             table.add_row(
                 figure["name"],
                 f"{figure['ns']:,.0f}",
+                f"{figure['above']:+,.0f}",
                 f"{figure['ratio']:.2f}",
                 f"{figure['low']:.2f} .. {figure['high']:.2f}",
             )
         console.print(table)
-    table = Table(title="GIL: one call for n fds beside a busy Python thread, median us")
-    for heading in ("n", "kept", "released"):
+    table = Table(title="GIL: one call for n fds beside a busy Python thread, us")
+    for heading in ("n", "kept: median", "p90", "released: median", "p90"):
         table.add_column(heading, justify="right")
     for row in results["gil"]:
-        table.add_row(f"{row['n']:,}", f"{row['kept_us']:,.0f}", f"{row['released_us']:,.0f}")
+        kept = (f"{row['kept_median_us']:,.0f}", f"{row['kept_p90_us']:,.0f}")
+        released = (f"{row['released_median_us']:,.0f}", f"{row['released_p90_us']:,.0f}")
+        table.add_row(f"{row['n']:,}", *kept, *released)
     console.print(table)
 
 

@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import peers
 import pytest
+
+import peers
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 

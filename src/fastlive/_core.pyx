@@ -91,7 +91,7 @@ cdef class _Fds:
             PyObject_GetBuffer(_targets.int_view(targets), &self.view, PyBUF_SIMPLE)
             self.fds = <const int *>self.view.buf
             self.n = self.view.len // sizeof(int)
-        else:
+        elif type(targets) is not list or not self.gather_plain(targets):
             self.gather(targets if type(targets) is tuple else _targets.snapshot(targets))
 
     def __dealloc__(self):
@@ -99,10 +99,34 @@ cdef class _Fds:
         PyMem_Free(self.owned)
 
     cdef int own(self, Py_ssize_t n) except -1:
+        PyMem_Free(self.owned)
         self.owned = <int *>PyMem_Malloc(n * sizeof(int))
         if self.owned is NULL:
             raise MemoryError
         return 0
+
+    cdef int gather_plain(self, list targets) except -1:
+        """The common case: whether the list holds ints and plain sockets alone.
+
+        Asking those runs no Python code, so nobody can change the list meanwhile
+        and it need not be copied.
+        """
+        cdef Py_ssize_t i = 0
+        cdef object target
+        self.n = len(targets)
+        self.own(self.n)
+        self.fds = self.owned
+        for target in targets:
+            if i == self.n:
+                return False
+            if type(target) is int:
+                self.owned[i] = to_fd(target)
+            elif type(target) is plain_socket:
+                self.owned[i] = to_fd(plain_fileno(target))
+            else:
+                return False
+            i += 1
+        return i == self.n
 
     cdef int gather(self, tuple targets) except -1:
         cdef Py_ssize_t i
