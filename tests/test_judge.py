@@ -25,11 +25,9 @@ CASE = re.compile(
 FACT = re.compile(r"seen\.(\w+) = (\d+)")
 
 
-def events_of(names: str) -> Event:
-    special = {"NONE": Event(0), "DEAD": DEAD}
-    parts = [
-        special.get(name) or Event.__members__.get(name, Event(0)) for name in names.split("|")
-    ]
+def events_of(names: str) -> int:
+    special = {"NONE": 0, "DEAD": DEAD, **Event.__members__}
+    parts = [int(special[name]) for name in names.split("|")]
     return functools.reduce(operator.or_, parts)
 
 

@@ -75,6 +75,12 @@ def test_core_knows_nothing_of_python() -> None:
         assert "Python.h" not in source.read_text()
 
 
+def test_core_allocates_nothing() -> None:
+    """Its arrays are the caller's, or stand on the stack."""
+    for source in (ROOT / "csrc").glob("*.c"):
+        assert not re.search(r"\b(malloc|calloc|realloc|strdup|alloca)\b", source.read_text())
+
+
 def test_conditions_stand_only_in_platform_files() -> None:
     for source in (ROOT / "csrc").glob("*.c"):
         if not source.name.startswith(("fl_sys_", "fl_poller_")):

@@ -72,6 +72,9 @@ TCP_INFO_FIELDS = {
 
 _POLL_RDHUP = 0x2000
 _ASKED = 0x001 | 0x002 | 0x004 | _POLL_RDHUP  # IN, PRI, OUT, RDHUP
+_RDHUP = int(Event.RDHUP)
+_ALIVE = int(Event.OUT)
+_READABLE = Event.IN | Event.OUT
 _DEAD = Event.RDHUP | Event.HUP | Event.ERR
 
 
@@ -84,14 +87,14 @@ def _require_linux() -> None:
 
 def _events(revents: int) -> int:
     """Translate poll's bits: the low six are the same, RDHUP is 0x40 here."""
-    return revents & 0x3F | (Event.RDHUP if revents & _POLL_RDHUP else 0)
+    return revents & 0x3F | (_RDHUP if revents & _POLL_RDHUP else 0)
 
 
 def _glance(fds: Sequence[int]) -> list[int]:
     """Stage 1: poll all fds without waiting. One fd may stand there twice."""
     events = dict.fromkeys(fds, 0)
-    events[NO_FD] = int(Event.NVAL)
     known = [fd for fd in events if fd != NO_FD]
+    events[NO_FD] = Event.NVAL
     for start in range(0, len(known), _BATCH):
         _poll(known[start : start + _BATCH], events)
     return [events[fd] for fd in fds]
@@ -111,7 +114,7 @@ def _poll(fds: list[int], events: dict[int, int]) -> None:
         _poll(fds[half:], events)
         return
     for fd, revents in shown:
-        events[fd] = int(_events(revents))
+        events[fd] = _events(revents)
 
 
 @contextmanager
@@ -257,10 +260,10 @@ def observe(target: Any, /) -> Observation:
 
 
 def _code(fd: int, events: int) -> Status:
-    if events == Event.OUT:
+    if events == _ALIVE:
         return Status.ALIVE
     # A FIN counts as a byte to read for a moment before poll shows it as a FIN.
-    if events == Event.IN | Event.OUT and _unread(fd) > 0:
+    if events == _READABLE and _unread(fd) > 0:
         return Status.READABLE
     return judge(_inspect(fd, events)).status
 

@@ -6,7 +6,7 @@ Codes here are the codes of ``csrc/fl.h``; a test holds the two together.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from itertools import compress
 from typing import NamedTuple, SupportsIndex, overload
 
@@ -132,8 +132,8 @@ class Kind(IntEnum):
     MPTCP = 6
 
 
-class Event(IntFlag):
-    """What polling showed (FL_EV_*), the same bits on every platform."""
+class Event(IntEnum):
+    """What polling showed (FL_EV_*): bits, the same on every platform."""
 
     IN = 0x01
     PRI = 0x02
