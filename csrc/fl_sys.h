@@ -16,11 +16,13 @@ enum { FL_SYS_BATCH = 512 };
 /* System-wide settings, read at most once per bulk call and only when a rule
  * needs them.  Start with fl_sys_memo(). */
 typedef struct {
-  int retries2; /* -1: not read yet */
+  int retries2;
 } fl_sys_memo_t;
 
+enum { FL_SYS_NOT_READ = -2 };
+
 static inline fl_sys_memo_t fl_sys_memo(void) {
-  fl_sys_memo_t memo = {.retries2 = -1};
+  fl_sys_memo_t memo = {.retries2 = FL_SYS_NOT_READ};
   return memo;
 }
 

@@ -29,15 +29,14 @@
 /* Numbers of the kernel's interface that older libc headers lack, or that only
  * clash between headers. */
 enum {
-  OPT_TCP_SYNCNT = 7,        /* linux/tcp.h */
-  OPT_TCP_INFO = 11,
-  OPT_TCP_KEEPIDLE = 4,
+  OPT_TCP_KEEPIDLE = 4, /* linux/tcp.h */
   OPT_TCP_KEEPINTVL = 5,
   OPT_TCP_KEEPCNT = 6,
+  OPT_TCP_SYNCNT = 7,
+  OPT_TCP_INFO = 11,
   OPT_TCP_USER_TIMEOUT = 18,
-  OPT_SO_ZEROCOPY = 60,      /* asm-generic/socket.h */
-  PROTO_MPTCP = 262,         /* linux/in.h */
-  RETRIES2_DEFAULT = 15 /* tcp(7) */
+  OPT_SO_ZEROCOPY = 60, /* asm-generic/socket.h */
+  PROTO_MPTCP = 262     /* linux/in.h */
 };
 
 static uint8_t fl_sys_linux__events(short revents) {
@@ -89,14 +88,14 @@ static int64_t fl_sys_linux__option(int fd, int level, int name) {
 }
 
 /* tcp_retries2 of the caller's network namespace; the socket's own is not
- * visible through it. */
+ * visible through it.  -1 where it cannot be read. */
 static int fl_sys_linux__retries2(fl_sys_memo_t *memo) {
   char text[16] = "";
   int fd;
 
-  if (memo->retries2 >= 0)
+  if (memo->retries2 != FL_SYS_NOT_READ)
     return memo->retries2;
-  memo->retries2 = RETRIES2_DEFAULT;
+  memo->retries2 = -1;
   fd = open("/proc/sys/net/ipv4/tcp_retries2", O_RDONLY | O_CLOEXEC);
   if (fd < 0)
     return memo->retries2;

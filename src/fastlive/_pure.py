@@ -50,7 +50,6 @@ _IP_RECVERR = 11
 _IPV6_RECVERR = 25
 _PROTO_MPTCP = 262
 _FIONREAD = 0x541B
-_RETRIES2_DEFAULT = 15
 
 _TCP_INFO_SIZE = 280
 #: Field of Observation: (struct format, offset in struct tcp_info).
@@ -168,7 +167,7 @@ def _retries2() -> int:
         with open("/proc/sys/net/ipv4/tcp_retries2", encoding="ascii") as setting:
             return int(setting.read())
     except (OSError, ValueError):
-        return _RETRIES2_DEFAULT
+        return -1
 
 
 def _inspect(fd: int, events: int) -> Observation:
