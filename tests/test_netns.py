@@ -59,7 +59,12 @@ def tell(fl: Any, scenario: Scenario, sock: socket) -> None:
     assert backend.judge(backend.observe(sock)).status.name == scenario.close
 
 
-@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s.fast == s.close], ids=str)
+#: Inferred from the ICMP error until the first retransmission makes it certain.
+IN_BETWEEN = "icmp_error_asked_for"
+SETTLED = [s for s in SCENARIOS if s.fast == s.close and s.name != IN_BETWEEN]
+
+
+@pytest.mark.parametrize("scenario", SETTLED, ids=str)
 def test_what_is_inferred_says_so(built: dict[str, Future[Built]], scenario: Scenario) -> None:
     """A verdict that two causes could have left is not certain."""
     from fastlive import _core
@@ -71,6 +76,14 @@ def test_what_is_inferred_says_so(built: dict[str, Future[Built]], scenario: Sce
     by_name = {"rebooted_peer_answers_a_probe"}
     by_name |= {name for name in built if name.startswith("reset_while_retransmitting")}
     assert verdict.certain == (verdict.status.name not in inferred and scenario.name not in by_name)
+
+
+def test_icmp_error_is_told_from_other_errors(built: dict[str, Future[Built]]) -> None:
+    """IP_RECVERR is set and nothing else uses the error queue."""
+    sock, _ = built[IN_BETWEEN].result(timeout=60)
+    for implementation in IMPLEMENTATIONS:
+        backend = loaded(implementation)._backend.backend
+        assert backend.observe(sock).icmp_only == 1
 
 
 def test_fast_open_early_data_is_readable(fl: Any) -> None:
