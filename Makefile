@@ -21,16 +21,23 @@ all: build/.installed
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 	  || { echo "fastlive needs Python >= 3.10; set PYTHON=..." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV), once; about 20 s"
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.tools: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group dev 'rich>=13'
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --group build 'rich>=13'
+	@touch $@
+
+$(VENV)/.dev: build/.installed
+	@echo "installing the test tools, once"
+	@$(BIN)/python -m pip install --quiet --group dev
 	@touch $@
 
 # An editable install; it is made again only when what is compiled has changed.
 build/.installed: $(VENV)/.tools setup.py $(wildcard csrc/*) src/fastlive/_core.pyx src/fastlive/_core.pxd
-	FASTLIVE_IMPL=c $(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@echo "building the extension"
+	@FASTLIVE_IMPL=c $(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
 	@mkdir -p build && touch $@
 
 $(VENV)/.bench: build/.installed
@@ -63,13 +70,15 @@ test-c: $(CTESTS)
 	  elif [ $$code -ne 0 ]; then exit $$code; fi; \
 	done
 
-lint: build/.installed
+lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10 tests/typing
 	$(BIN)/python -m mypy.stubtest fastlive --mypy-config-file pyproject.toml
 
-test-python: build/.installed
+test-python: $(VENV)/.dev
+	@echo "pytest on both backends; two to three minutes"
 	$(BIN)/python -m pytest
 
 # --- speed --------------------------------------------------------------------
@@ -82,4 +91,4 @@ bench: $(VENV)/.bench build/floor.so
 	$(BIN)/python benchmarks/bench.py
 
 clean:
-	rm -rf build dist wheelhouse src/*.egg-info src/fastlive/*.so
+	rm -rf $(VENV) build dist wheelhouse src/*.egg-info src/fastlive/*.so

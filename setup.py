@@ -38,6 +38,8 @@ def extensions():
         raise SystemExit(f"FASTLIVE_IMPL must be 'c' or 'pure', not {wanted!r}")
     if wanted == "pure" or (wanted == "" and sys.platform not in PLATFORM_SOURCES):
         return []
+    if sys.platform not in PLATFORM_SOURCES:
+        raise SystemExit(f"FASTLIVE_IMPL=c: there is no C backend for {sys.platform!r}")
     from Cython.Build import cythonize
 
     extension = Extension(
@@ -48,7 +50,10 @@ def extensions():
         extra_compile_args=FLAGS,
         optional=wanted != "c",
     )
-    return cythonize([extension], build_dir="build/cython")
+    made = cythonize([extension], build_dir="build/cython")
+    for each in made:
+        each.optional = extension.optional  # cythonize() forgets it
+    return made
 
 
 setup(ext_modules=extensions())

@@ -10,13 +10,13 @@
  *
  * Kernel behaviour: net/ipv4/tcp_timer.c (tcp_write_timeout, tcp_probe_timer,
  * tcp_keepalive_timer), tcp_ipv4.c (tcp_ld_RTO_revert), af_inet; measured on
- * Linux 6.18.  fastlive/_pure.py has the same rules in Python.
+ * Linux 6.18.  fastlive/_pure_judge.py has the same rules in Python.
  */
 #include "fl.h"
 
 enum {
   RTO_MIN_MS = 200,
-  RTO_MAX_MS = 120000,
+  RTO_MAX_MS = 120000, /* TCP_RTO_MAX_MS before it became an option */
   SHIFT_MAX = 20,         /* more back-offs than RTO_MAX_MS lets matter */
   BACKOFFS_THAT_TELL = 2, /* from so many on, rto must have grown */
   RETRIES2_DEFAULT = 15   /* tcp(7) */
@@ -55,11 +55,16 @@ static fl_verdict_t fl_judge__quiet(const fl_observation_t *seen) {
 
 /* The connection is open in both directions. */
 static fl_verdict_t fl_judge__open(const fl_observation_t *seen) {
-  if (seen->retransmits > 0 || seen->probes > 0)
+  bool window_closed = seen->backoff > 0 && seen->snd_wnd == 0;
+  /* A healthy Linux peer leaves every other early window probe unanswered: it
+   * sends no two such ACKs within 500 ms (tcp_invalid_ratelimit). */
+  int64_t excused_probes = window_closed ? 1 : 0;
+
+  if (seen->retransmits > 0 || seen->probes > excused_probes)
     return fl_judge__certain(FL_SUSPECT);
   if (seen->icmp_only == 1 && (seen->events & FL_EV_ERR))
     return fl_judge__inferred(FL_SUSPECT);
-  if (seen->backoff > 0 && seen->snd_wnd == 0)
+  if (window_closed)
     return fl_judge__certain(FL_STALLED);
   return fl_judge__quiet(seen);
 }
@@ -84,18 +89,25 @@ static int64_t fl_judge__retries2(const fl_observation_t *seen) {
   return seen->retries2 >= 0 ? seen->retries2 : RETRIES2_DEFAULT;
 }
 
+static int64_t fl_judge__rto_max_ms(const fl_observation_t *seen) {
+  return seen->rto_max_ms > 0 ? seen->rto_max_ms : RTO_MAX_MS;
+}
+
 /* How long the kernel retransmits before it gives up, in ms: tcp_timer.c,
  * tcp_model_timeout(). */
 static int64_t fl_judge__patience_ms(const fl_observation_t *seen) {
-  enum { DOUBLINGS = 9 }; /* log2(RTO_MAX_MS / RTO_MIN_MS) */
-  int64_t retries = fl_judge__retries2(seen);
+  int64_t rto = RTO_MIN_MS;
+  int64_t patience = rto;
 
   if (seen->user_timeout_ms > 0)
     return seen->user_timeout_ms;
-  if (retries <= DOUBLINGS)
-    return ((INT64_C(2) << retries) - 1) * RTO_MIN_MS;
-  return ((INT64_C(2) << DOUBLINGS) - 1) * RTO_MIN_MS +
-         (retries - DOUBLINGS) * RTO_MAX_MS;
+  for (int64_t i = fl_judge__min(fl_judge__retries2(seen), UINT8_MAX); i > 0;
+       i--) {
+    rto = rto * 2 <= fl_judge__rto_max_ms(seen) ? rto * 2
+                                                : fl_judge__rto_max_ms(seen);
+    patience += rto;
+  }
+  return patience;
 }
 
 /* Died with data in flight that had been retransmitted.  A timer can only have
@@ -105,6 +117,7 @@ static fl_verdict_t fl_judge__retransmitting(const fl_observation_t *seen) {
   int64_t shift = fl_judge__min(seen->retransmits, SHIFT_MAX);
   int64_t rto = fl_judge__ms(seen->rto_us);
   int64_t base = fl_judge__ms(seen->rtt_us) + RTO_MIN_MS; /* no back-off */
+  bool capped = rto >= fl_judge__rto_max_ms(seen);
 
   /* From when the peer was last heard of to when the next timer would fire:
    * too long if the connection had been idle before. */
@@ -113,15 +126,22 @@ static fl_verdict_t fl_judge__retransmitting(const fl_observation_t *seen) {
       seen->last_data_sent_ms + rto;
 
   /* ICMP errors take back a back-off each (RFC 6069): rto has not grown. */
-  if (shift >= BACKOFFS_THAT_TELL && rto < (base << shift) / 2 &&
-      rto < RTO_MAX_MS / 2)
+  if (shift >= BACKOFFS_THAT_TELL && rto < (base << shift) / 2 && !capped)
     return fl_judge__inferred(elapsed >= patience ? FL_UNREACHABLE : FL_RESET);
 
   /* From the first retransmission, as long as each wait doubled the one before
    * it: exact whatever came before. */
-  if (rto < RTO_MAX_MS)
+  if (!capped)
     elapsed = fl_judge__min(elapsed, 2 * (rto - (rto >> shift)));
   return fl_judge__inferred(elapsed >= patience ? FL_TIMED_OUT : FL_RESET);
+}
+
+/* Whether TCP_USER_TIMEOUT can have run out on what waits to be sent.  Window
+ * probes carry no data: the wait began after data was last sent. */
+static bool fl_judge__unsent_too_long(const fl_observation_t *seen) {
+  return seen->user_timeout_ms > 0 &&
+         seen->last_data_sent_ms + fl_judge__ms(seen->rto_us) >=
+             seen->user_timeout_ms;
 }
 
 /* Died with probes unanswered. */
@@ -129,7 +149,7 @@ static fl_verdict_t fl_judge__probing(const fl_observation_t *seen) {
   bool over;
 
   if (seen->notsent_bytes > 0) /* window probes: something waits to be sent */
-    over = seen->user_timeout_ms > 0 ||
+    over = fl_judge__unsent_too_long(seen) ||
            seen->probes >= fl_judge__retries2(seen);
   else if (seen->user_timeout_ms > 0) /* it replaces TCP_KEEPCNT */
     over = (seen->keepidle_s + seen->probes * seen->keepintvl_s) * 1000 >=
@@ -149,7 +169,8 @@ static fl_verdict_t fl_judge__killed(const fl_observation_t *seen) {
     return fl_judge__probing(seen);
   if (seen->user_timeout_ms > 0 && seen->snd_wnd == 0 &&
       seen->notsent_bytes > 0)
-    return fl_judge__inferred(FL_TIMED_OUT);
+    return fl_judge__inferred(fl_judge__unsent_too_long(seen) ? FL_TIMED_OUT
+                                                              : FL_RESET);
   return fl_judge__certain(FL_RESET);
 }
 

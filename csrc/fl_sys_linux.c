@@ -35,6 +35,7 @@ enum {
   OPT_TCP_SYNCNT = 7,
   OPT_TCP_INFO = 11,
   OPT_TCP_USER_TIMEOUT = 18,
+  OPT_TCP_RTO_MAX_MS = 44,
   OPT_SO_ZEROCOPY = 60, /* asm-generic/socket.h */
   PROTO_MPTCP = 262     /* linux/in.h */
 };
@@ -175,6 +176,8 @@ static void fl_sys_linux__post_mortem(int fd, fl_sys_memo_t *memo,
                                       fl_observation_t *seen) {
   seen->user_timeout_ms =
       fl_sys_linux__option(fd, IPPROTO_TCP, OPT_TCP_USER_TIMEOUT);
+  seen->rto_max_ms =
+      fl_sys_linux__option(fd, IPPROTO_TCP, OPT_TCP_RTO_MAX_MS);
   if (seen->rcv_space == 0)
     seen->syncnt = fl_sys_linux__option(fd, IPPROTO_TCP, OPT_TCP_SYNCNT);
   if (seen->retransmits > 0 || seen->probes > 0)

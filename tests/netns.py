@@ -15,7 +15,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -24,6 +24,7 @@ import peers
 CLONE_NEWNET = 0x40000000
 TCP_SYNCNT = 7
 TCP_FASTOPEN_NO_COOKIE = 34
+TCP_RTO_MAX_MS = 44
 IP_RECVERR = 11
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -232,6 +233,34 @@ def data_unanswered(stack: ExitStack, net: Net) -> socket.socket:
 
 
 @scenario("ALIVE", "SUSPECT")
+def icmp_error_with_data_in_flight(stack: ExitStack, net: Net) -> socket.socket:
+    """Without IP_RECVERR the error is soft: poll shows nothing of it."""
+    ours, _ = net.connect(stack)
+    net.peer.filter("meta l4proto tcp reject with icmp type host-unreachable")
+    ours.send(b"anyone?")
+    peers.wait_until(lambda: retransmits(ours) >= 1, "a retransmission")
+    return ours
+
+
+@scenario("ALIVE", "SUSPECT")
+def own_link_down_with_data(stack: ExitStack, net: Net) -> socket.socket:
+    ours, _ = net.connect(stack)
+    net.ours.run("ip", "link", "set", "eth0", "down")
+    ours.send(b"anyone?")
+    peers.wait_until(lambda: probes(ours) >= 1 or retransmits(ours) >= 1, "a probe")
+    return ours
+
+
+@scenario("ALIVE", "SUSPECT")
+def own_address_removed_with_data(stack: ExitStack, net: Net) -> socket.socket:
+    ours, _ = net.connect(stack)
+    net.ours.run("ip", "addr", "flush", "dev", "eth0")
+    ours.send(b"anyone?")
+    peers.wait_until(lambda: probes(ours) >= 1 or retransmits(ours) >= 1, "a probe")
+    return ours
+
+
+@scenario("ALIVE", "SUSPECT")
 def keepalive_probe_unanswered(stack: ExitStack, net: Net) -> socket.socket:
     ours, _ = net.connect(stack)
     keepalive(ours, count=60)
@@ -304,6 +333,28 @@ def user_timeout_on_data(stack: ExitStack, net: Net) -> socket.socket:
     user_timeout(ours, 1000)
     black_hole(net)
     ours.send(b"anyone?")
+    return death_of(ours)
+
+
+@scenario("TIMED_OUT")
+def user_timeout_on_data_with_low_rto_max(stack: ExitStack, net: Net) -> socket.socket:
+    """TCP_RTO_MAX_MS keeps rto small: no sign of ICMP errors."""
+    ours, _ = net.connect(stack)
+    with suppress(OSError):  # before Linux 6.15 this is user_timeout_on_data
+        ours.setsockopt(socket.IPPROTO_TCP, TCP_RTO_MAX_MS, 1000)
+    user_timeout(ours, 5000)
+    black_hole(net)
+    ours.send(b"anyone?")
+    return death_of(ours)
+
+
+@scenario("RESET")
+def reset_of_a_slow_reader(stack: ExitStack, net: Net) -> socket.socket:
+    """The window is closed and TCP_USER_TIMEOUT is set, but far from over."""
+    ours, peer = net.connect(stack, receive_buffer=4096)
+    user_timeout(ours, 60_000)
+    peers.close_window(ours)
+    peers.reset(peer)
     return death_of(ours)
 
 

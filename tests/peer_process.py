@@ -54,7 +54,7 @@ class PeerProcess:
 
 
 def end(sock: socket.socket, how: str) -> None:
-    """End one connection: rst, fin, or data (some bytes, then a RST)."""
+    """End one connection: rst or fin."""
     if how == "rst":
         peers.reset(sock)
     elif how == "fin":

@@ -21,6 +21,10 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import pytest
 
 IPPROTO_MPTCP = 262
 TCP_INFO = 11
@@ -143,10 +147,11 @@ def window_of(sock: socket.socket) -> int:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A situation, and what the fast functions must say of it."""
+    """A situation; what the fast functions say of it, and what a close look says."""
 
     name: str
     status: str
+    close: str
     build: Callable[[ExitStack], socket.socket | int]
     #: True where an application can go on with it as with a stream (recv, send).
     stream: bool
@@ -158,13 +163,27 @@ class Scenario:
 SCENARIOS: list[Scenario] = []
 
 
-def scenario(status: str, *, stream: bool = True) -> Callable[..., Callable[..., object]]:
+#: What a machine without IPv6, without MPTCP or with an old kernel says.
+LACKING = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.ENOPROTOOPT)
+
+Builder = Callable[[ExitStack], socket.socket | int]
+
+
+def scenario(status: str, close: str = "", *, stream: bool = True) -> Callable[[Any], Any]:
     """Register a scenario under its function's name."""
 
-    def register(
-        build: Callable[[ExitStack], socket.socket | int],
-    ) -> Callable[[ExitStack], socket.socket | int]:
-        SCENARIOS.append(Scenario(build.__name__, status, build, stream))
+    def register(build: Builder) -> Builder:
+        @wraps(build)
+        def build_or_skip(stack: ExitStack) -> socket.socket | int:
+            try:
+                return build(stack)
+            except OSError as error:
+                if error.errno in LACKING:
+                    pytest.skip(f"this machine lacks what {build.__name__} needs: {error}")
+                raise
+
+        name = build.__name__
+        SCENARIOS.append(Scenario(name, status, close or status, build_or_skip, stream))
         return build
 
     return register
@@ -207,6 +226,21 @@ def zerocopy_notification_pending(stack: ExitStack) -> socket.socket:
     return ours
 
 
+@scenario("ALIVE")
+def timestamp_pending_with_recverr(stack: ExitStack) -> socket.socket:
+    """IP_RECVERR is set, but the error queue serves the timestamps as well."""
+    ours = transmit_timestamp_pending(stack)
+    ours.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+    return ours
+
+
+@scenario("ALIVE")
+def zerocopy_pending_with_recverr(stack: ExitStack) -> socket.socket:
+    ours = zerocopy_notification_pending(stack)
+    ours.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+    return ours
+
+
 @scenario("READABLE")
 def unread(stack: ExitStack) -> socket.socket:
     ours, peer = connect(stack)
@@ -215,7 +249,7 @@ def unread(stack: ExitStack) -> socket.socket:
     return ours
 
 
-@scenario("ALIVE")
+@scenario("ALIVE", "READABLE")
 def unread_below_rcvlowat(stack: ExitStack) -> socket.socket:
     """Only FIONREAD sees it, so the fast functions do not."""
     ours, peer = connect(stack)
@@ -325,11 +359,22 @@ def local_shut_rd(stack: ExitStack) -> socket.socket:
     return ours
 
 
-@scenario("ALIVE")
+@scenario("ALIVE", "LOCAL_SHUT")
 def local_shut_wr(stack: ExitStack) -> socket.socket:
     """poll cannot see it, so the fast functions do not."""
     ours, _ = connect(stack)
     ours.shutdown(socket.SHUT_WR)
+    wait_until(lambda: tcp_state(ours) == 5, "FIN_WAIT2")
+    return ours
+
+
+@scenario("ALIVE", "LOCAL_SHUT")
+def local_shut_wr_unsent(stack: ExitStack) -> socket.socket:
+    """FIN_WAIT1: the FIN waits behind data. poll calls what is shut writable."""
+    ours, _ = connect(stack, receive_buffer=4096)
+    close_window(ours)
+    ours.shutdown(socket.SHUT_WR)
+    assert tcp_state(ours) == 4
     return ours
 
 
@@ -716,13 +761,13 @@ def unix_seqpacket_peer_closed(stack: ExitStack) -> socket.socket:
     return ours
 
 
-@scenario("ALIVE", stream=False)
+@scenario("ALIVE", "NOT_STREAM", stream=False)
 def udp_idle(stack: ExitStack) -> socket.socket:
     """Nothing in poll tells it from an idle stream: the contract of the fast functions."""
     return stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
 
 
-@scenario("ALIVE", stream=False)
+@scenario("ALIVE", "NOT_STREAM", stream=False)
 def netlink_idle(stack: ExitStack) -> socket.socket:
     return stack.enter_context(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0))
 
@@ -746,10 +791,23 @@ def pipe_reader_hung_up(stack: ExitStack) -> int:
     return _file(stack, reader)
 
 
-@scenario("READABLE", stream=False)
+@scenario("READABLE", "NOT_SOCKET", stream=False)
 def regular_file(stack: ExitStack) -> int:
     """Always writable and readable for poll: the contract of the fast functions."""
     return _file(stack, os.open(__file__, os.O_RDONLY))
+
+
+@scenario("NOT_SOCKET", stream=False)
+def regular_file_at_its_end(stack: ExitStack) -> int:
+    """Readable for poll, with nothing to read: that is looked at."""
+    fd = regular_file(stack)
+    os.lseek(fd, 0, os.SEEK_END)
+    return fd
+
+
+@scenario("ALIVE", "NOT_SOCKET", stream=False)
+def eventfd(stack: ExitStack) -> int:
+    return _file(stack, os.eventfd(0))
 
 
 @scenario("BAD_FD", stream=False)

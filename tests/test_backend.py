@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +83,65 @@ def test_other_platform_says_so(without_extension: Path) -> None:
     )
     done = python(code, without_extension)
     assert done.stdout.count("on 'plan9', only on 'linux'") == 3
+
+
+@pytest.mark.parametrize("patch", ["del select.poll", "socket.socket = Guard"])
+def test_monkey_patches_change_nothing(patch: str) -> None:
+    """gevent and eventlet put other things into select and socket before anyone else."""
+    code = (
+        "import select, socket\n"
+        "ours, peer = socket.socketpair(); peer.close()\n"
+        "class Guard:\n"
+        "    def __init__(self, *_, **__): raise RuntimeError('no sockets here')\n"
+        f"{patch}\n"
+        "import fastlive\n"
+        "print(fastlive.status(ours), fastlive.status(ours.fileno()), fastlive.peek([ours]))\n"
+    )
+    for implementation in ("pure", "c"):
+        if implementation == "c" and not list(SOURCES.glob("_core*.so")):
+            continue
+        done = python(code, FASTLIVE_IMPL=implementation)
+        assert done.stdout == "PEER_CLOSED PEER_CLOSED array('i', [0])\n", done.stderr
+
+
+def test_half_imported_ssl_does_no_harm() -> None:
+    """Another thread may be importing ssl for the first time."""
+    code = (
+        "import sys, types, fastlive, socket\n"
+        "class Mine(socket.socket): pass\n"
+        "sys.modules['ssl'] = types.ModuleType('ssl')\n"
+        "mine = Mine(); print(fastlive.status(mine), fastlive.check([mine]))\n"
+    )
+    for implementation in ("pure", "c"):
+        if implementation == "c" and not list(SOURCES.glob("_core*.so")):
+            continue
+        done = python(code, FASTLIVE_IMPL=implementation)
+        assert done.stdout == "NOT_CONNECTED <Statuses of 1: 1 NOT_CONNECTED>\n", done.stderr
+
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("compiler", ["false", "/nonexistent/cc"])
+def test_without_a_compiler_it_installs_pure(compiler: str, tmp_path: Path) -> None:
+    """A failing compiler costs speed and nothing else; FASTLIVE_IMPL=c makes it a must."""
+    pytest.importorskip("Cython", reason="needs the build tools")
+    if not (ROOT / "setup.py").exists():
+        pytest.skip("no sources here")
+    sources = tmp_path / "sources"
+    shutil.copytree(ROOT / "src", sources / "src", ignore=shutil.ignore_patterns("*.so"))
+    shutil.copytree(ROOT / "csrc", sources / "csrc")
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, sources)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation"]
+    command += ["--no-deps", "--no-index", "--target", str(tmp_path / "installed"), str(sources)]
+    environment = {name: value for name, value in os.environ.items() if name != "FASTLIVE_IMPL"}
+    environment["CC"] = compiler
+
+    must = subprocess.run(
+        command, env={**environment, "FASTLIVE_IMPL": "c"}, capture_output=True, check=False
+    )
+    assert must.returncode != 0
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert python(SHOW, tmp_path / "installed").stdout == "pure\n"

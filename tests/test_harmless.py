@@ -2,60 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
+import resource
 import select
+import signal
 import socket
-import struct
-import termios
-from collections.abc import Callable
+import subprocess
+import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import peers
+from aftermath import aftermath, look, watched
 from peers import SCENARIOS, Scenario
 
 STREAMS = [scenario for scenario in SCENARIOS if scenario.stream]
-
-
-def look(fl: Any, sock: socket.socket) -> None:
-    """Every function that promises to leave the socket alone."""
-    for target in (sock, sock.fileno()):
-        fl.status(target)
-        fl.is_alive(target)
-        fl.is_alive(target, half_open=True)
-        fl.is_reusable(target)
-        fl.check([target, target])
-        fl.dead([target])
-
-
-def attempt(call: Callable[..., Any], *args: Any) -> Any:
-    """What `call` returns, or the name of the errno that it raises."""
-    try:
-        return call(*args)
-    except OSError as error:
-        return errno.errorcode[error.errno or 0]
-
-
-def fionread(sock: socket.socket) -> int:
-    answer = fcntl.ioctl(sock, termios.FIONREAD, bytes(4))
-    return int(struct.unpack("i", answer)[0])
-
-
-def aftermath(sock: socket.socket, epoll: select.epoll, error_first: bool) -> list[Any]:
-    """Everything that the application can find out, in the order it would."""
-    seen: list[Any] = [epoll.poll(0), epoll.poll(0)]
-    seen += [os.get_blocking(sock.fileno()), sock.gettimeout(), attempt(fionread, sock)]
-    if error_first:
-        seen.append(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-    os.set_blocking(sock.fileno(), False)
-    seen += [attempt(sock.recv, 100, socket.MSG_DONTWAIT) for _ in range(3)]
-    seen += [attempt(sock.send, b"?", socket.MSG_NOSIGNAL) for _ in range(2)]
-    seen.append(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-    return seen
 
 
 @pytest.mark.parametrize("error_first", [False, True], ids=["recv first", "SO_ERROR first"])
@@ -69,18 +34,21 @@ def test_application_sees_what_it_would_have_seen(
         with ExitStack() as stack:
             sock = scenario.build(stack)
             assert isinstance(sock, socket.socket)
-            if sock.fileno() < 0:
-                pytest.skip("closed: nothing to see")
-            epoll = stack.enter_context(select.epoll())
-            edge = select.EPOLLIN | select.EPOLLOUT | select.EPOLLPRI
-            # A name of its own for the fd, so that both traces can be compared.
-            epoll.register(sock, edge | select.EPOLLRDHUP | select.EPOLLET)
+            epoll = stack.enter_context(watched(sock))
             if observed:
                 look(fl, sock)
-            trace = aftermath(sock, epoll, error_first)
-            trace[0] = [events for _, events in trace[0]]
-            traces.append(trace)
+            traces.append(aftermath(sock, epoll, error_first))
     assert traces[1] == traces[0]
+
+
+def test_edge_that_was_reported_stays_reported(fl: Any, stack: ExitStack) -> None:
+    """Looking makes no new edge."""
+    for build in (peers.unread, peers.peer_closed, peers.peer_reset):
+        sock = build(stack)
+        epoll = stack.enter_context(watched(sock))
+        assert epoll.poll(0)
+        look(fl, sock)
+        assert epoll.poll(0) == []
 
 
 def test_timeouts_and_modes_stay(fl: Any, stack: ExitStack) -> None:
@@ -113,3 +81,66 @@ def test_error_queue_stays(fl: Any, stack: ExitStack) -> None:
     look(fl, ours)
     _, ancillary, _, _ = ours.recvmsg(0, 1000, socket.MSG_ERRQUEUE)
     assert ancillary
+
+
+def test_locks_on_files_stay(fl: Any, stack: ExitStack, tmp_path: Path) -> None:
+    """Closing a duplicate of a file would drop the process's locks on it (fcntl(2))."""
+    file = stack.enter_context((tmp_path / "lock").open("wb"))
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert fl.status(file) is fl.Status.NOT_SOCKET
+    fl.check([file, file.fileno()])
+    fl.peek([file])
+    with pytest.raises(OSError, match="Socket operation on non-socket"):
+        fl.take_error(file)
+    code = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'wb'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    other = subprocess.run(
+        [sys.executable, "-c", code, file.name], capture_output=True, check=False
+    )
+    assert b"BlockingIOError" in other.stderr
+
+
+def test_no_fd_left(fl: Any, stack: ExitStack) -> None:
+    """When files have run out, and pools sweep, the answers are the same."""
+    blocked, gone = peers.unix_blocked(stack), peers.peer_closed(stack)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            os.dup(0)
+        statuses = fl.check([blocked.fileno(), gone.fileno()])
+        peeked = fl.peek([gone.fileno()])
+        error = fl.take_error(gone.fileno())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert list(statuses) == [fl.Status.ALIVE, fl.Status.PEER_CLOSED]
+    assert list(peeked) == [0]
+    assert error is None
+    assert os.get_blocking(gone.fileno())
+
+
+def test_exceptions_from_signal_handlers_leave_nothing_open(fl: Any, stack: ExitStack) -> None:
+    """Ctrl-C may come at any moment: nothing of ours stays open, nothing of theirs is closed."""
+    gone = peers.peer_closed(stack)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = len(os.listdir("/proc/self/fd"))
+    old = signal.signal(signal.SIGALRM, interrupt)
+    caught = 0
+    try:
+        while caught < 300:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0003)
+                while True:
+                    fl.status(gone.fileno())
+            except KeyboardInterrupt:
+                caught += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    assert gone.fileno() >= 0
+    assert fl.status(gone) is fl.Status.PEER_CLOSED
+    assert len(os.listdir("/proc/self/fd")) - before == 0

@@ -38,6 +38,10 @@ def raising(error: BaseException) -> Callable[[], int]:
     return fileno
 
 
+class MySocket(socket.socket):
+    """A socket that is not exactly socket.socket."""
+
+
 BAD_FDS = [-1, -(2**31), -(2**63), -(2**100), 2**31 - 1, 2**31, 2**32, 2**63, 2**64 + 3, 10**40]
 
 
@@ -74,9 +78,6 @@ def test_what_may_name_an_fd(fl: Any, stack: ExitStack) -> None:
     fd = sock.fileno()
 
     class MyInt(int):
-        pass
-
-    class MySocket(socket.socket):
         pass
 
     mine = stack.enter_context(MySocket(fileno=os.dup(fd)))
@@ -333,3 +334,35 @@ def test_backends_agree_on_any_buffer(data: Any) -> None:
             return type(error), str(error)
 
     assert outcome(_pure) == outcome(_core)
+
+
+def test_out_of_any_kind_of_byte(fl: Any, stack: ExitStack) -> None:
+    """ctypes calls its bytes '<B', which a memoryview can hold and not write."""
+    alive, gone = peers.idle(stack), peers.peer_closed(stack)
+    mine = stack.enter_context(MySocket(fileno=os.dup(alive.fileno())))
+    out = (ctypes.c_ubyte * 3)()
+    assert fl.check([alive, gone, mine], out=out) is out
+    assert bytes(out) == bytes([fl.Status.ALIVE, fl.Status.PEER_CLOSED, fl.Status.ALIVE])
+
+
+def test_unaligned_ints(fl: Any, stack: ExitStack) -> None:
+    fds = array.array("i", [peers.idle(stack).fileno(), -1, peers.peer_closed(stack).fileno()])
+    unaligned = memoryview(b"x" + fds.tobytes())[1:].cast("i")
+    assert list(fl.check(unaligned)) == list(fl.check(fds))
+    assert list(fl.peek(unaligned)) == list(fl.peek(fds))
+
+
+class Index:
+    """An object with an __index__ of any kind."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __index__(self) -> Any:
+        return self.value
+
+
+@pytest.mark.parametrize("wrong", ["x", 3.7, None])
+def test_index_that_returns_no_int_raises(fl: Any, wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"targets\[0\]: expected an int .*, not Index"):
+        fl.check([Index(wrong)])

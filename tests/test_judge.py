@@ -83,6 +83,7 @@ observations = st.builds(
     keepcnt=small,
     syncnt=small,
     retries2=small,
+    rto_max_ms=st.one_of(small, st.integers(1000, 120_000)),
 )
 
 

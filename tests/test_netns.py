@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 import netns
+from aftermath import aftermath, look, watched
 from conftest import IMPLEMENTATIONS, loaded
 from netns import SCENARIOS, Net, Scenario
 
@@ -25,15 +27,17 @@ def built() -> Iterator[dict[str, Future[Built]]]:
     if netns.why_not():
         pytest.skip(netns.why_not())
 
-    def build(scenario: Scenario) -> Built:
-        with ExitStack() as stack:
-            net = Net(stack)
-            sock = scenario.build(stack, net)
-            opened.enter_context(stack.pop_all())
-            return sock, net
-
     with ExitStack() as opened, ThreadPoolExecutor(len(SCENARIOS)) as pool:
-        yield {scenario.name: pool.submit(build, scenario) for scenario in SCENARIOS}
+        yield {scenario.name: pool.submit(build, scenario, opened) for scenario in SCENARIOS}
+
+
+def build(scenario: Scenario, opened: ExitStack) -> Built:
+    """Build one on hosts of its own, which stay until `opened` ends."""
+    with ExitStack() as stack:
+        net = Net(stack)
+        sock = scenario.build(stack, net)
+        opened.enter_context(stack.pop_all())
+        return sock, net
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
@@ -52,6 +56,8 @@ def tell(fl: Any, scenario: Scenario, sock: socket) -> None:
     fd = sock.fileno()
     assert [fl.status(sock), fl.status(fd)] == [expected, expected]
     assert list(fl.check([sock, fd, -1])) == [expected, expected, fl.Status.BAD_FD]
+    assert list(fl.check(array.array("i", [fd, fd]))) == [expected, expected]
+    assert fl.is_alive(fd, half_open=True) == expected.alive
     assert fl.is_alive(sock) == expected.alive
     assert fl.is_reusable(fd) == (expected.name in ("ALIVE", "SUSPECT"))
     assert fl.dead([sock]) == ([] if expected.alive else [sock])
@@ -73,7 +79,7 @@ def test_what_is_inferred_says_so(built: dict[str, Future[Built]], scenario: Sce
     with net.ours.inside():
         verdict = _core.judge(_core.observe(sock))
     inferred = {"TIMED_OUT", "UNREACHABLE"}
-    by_name = {"rebooted_peer_answers_a_probe"}
+    by_name = {"rebooted_peer_answers_a_probe", "reset_of_a_slow_reader"}
     by_name |= {name for name in built if name.startswith("reset_while_retransmitting")}
     assert verdict.certain == (verdict.status.name not in inferred and scenario.name not in by_name)
 
@@ -84,6 +90,34 @@ def test_icmp_error_is_told_from_other_errors(built: dict[str, Future[Built]]) -
     for implementation in IMPLEMENTATIONS:
         backend = loaded(implementation)._backend.backend
         assert backend.observe(sock).icmp_only == 1
+
+
+@pytest.fixture(scope="module")
+def twins() -> Iterator[dict[str, list[Future[Built]]]]:
+    """Every scenario twice more: one to leave alone, one to look at."""
+    if netns.why_not():
+        pytest.skip(netns.why_not())
+    with ExitStack() as opened, ThreadPoolExecutor(2 * len(SCENARIOS)) as pool:
+        yield {
+            scenario.name: [pool.submit(build, scenario, opened) for _ in range(2)]
+            for scenario in SCENARIOS
+        }
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_application_sees_what_it_would_have_seen(
+    twins: dict[str, list[Future[Built]]], scenario: Scenario
+) -> None:
+    """The errno of every death is still there: ETIMEDOUT, EHOSTUNREACH, ECONNABORTED."""
+    traces = []
+    for observed, future in enumerate(twins[scenario.name]):
+        sock, _ = future.result(timeout=60)
+        with watched(sock) as epoll:
+            if observed:
+                for implementation in IMPLEMENTATIONS:
+                    look(loaded(implementation), sock)
+            traces.append(aftermath(sock, epoll, error_first=True))
+    assert traces[1] == traces[0]
 
 
 def test_fast_open_early_data_is_readable(fl: Any) -> None:

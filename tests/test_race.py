@@ -89,6 +89,10 @@ def test_no_error_is_lost(fl: Any, stack: ExitStack) -> None:
     rounds = 0
     while rounds < 1000 or not peer.done():
         fl.check(peer.connections)
+        sock = peer.connections[rounds % CONNECTIONS]
+        fl.status(sock)
+        fl.is_alive(sock, half_open=True)
+        fl.is_reusable(sock)
         rounds += 1
     peers.wait_until(lambda: len(fl.dead(peer.connections)) == CONNECTIONS, "all RST")
     for sock in peer.connections:

@@ -30,6 +30,15 @@ def test_starts_with_the_two_commands() -> None:
     assert README.index("make test") < 200
 
 
+def test_help_runs() -> None:
+    """The example in the package's own docstring."""
+    import doctest
+
+    import fastlive
+
+    assert doctest.testmod(fastlive) == (0, 6)
+
+
 def test_pool(examples: dict[str, Any], stack: ExitStack) -> None:
     good = peers.idle(stack)
     dead = [peers.peer_closed(stack), peers.peer_reset(stack), peers.unread(stack)]

@@ -29,6 +29,7 @@ def test_status_is_a_number_with_a_name() -> None:
     assert int(Status.RESET) == 7
     assert str(Status.RESET) == "RESET"
     assert f"{Status.RESET:>6}" == " RESET"
+    assert f"{Status.RESET:02d}" == "07"
     assert pickle.loads(pickle.dumps(Status.RESET)) is Status.RESET
 
 

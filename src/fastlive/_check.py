@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from array import array
-from typing import TypeVar, overload
+from collections.abc import Sequence
+from typing import Any, TypeVar, overload
 
 from fastlive._backend import backend
-from fastlive._targets import Target, Targets, ints_of, is_buffer, snapshot
+from fastlive._targets import Ints, Target, Targets, ints_of, is_buffer, snapshot
 from fastlive._types import Statuses
 
-_Out = TypeVar("_Out")
+_Out = TypeVar("_Out", bound=Ints)
+_T = TypeVar("_T", bound=Target)
 
 #: The scalar functions are the backend's own: a Python call around them would
 #: cost a fifth of what they do.
@@ -29,12 +31,13 @@ def check(targets: Targets, /) -> Statuses: ...
 def check(targets: Targets, /, *, out: None) -> Statuses: ...
 @overload
 def check(targets: Targets, /, *, out: _Out) -> _Out: ...
-def check(targets: Targets, /, *, out: object = None) -> object:
+def check(targets: Targets, /, *, out: Ints | None = None) -> object:
     """Return what is true of many connections: for each what `status` returns.
 
     One poll for every 512 of them; FIONREAD for those that it shows to be readable,
-    and a closer look (1 us) only at those in which it shows anything else than
-    "writable" and "readable".
+    and a closer look only at those in which it shows anything else than "writable"
+    and "readable". For up to 8,192 targets the GIL is kept, because getting it back
+    would take longer than the call.
 
     Args:
         targets: n targets, each an int fd or an object with ``fileno()``; or a
@@ -49,7 +52,8 @@ def check(targets: Targets, /, *, out: object = None) -> object:
         TypeError: `targets` is no sequence or buffer, one of them is no target,
             or `out` is no buffer.
         ValueError: a buffer has the wrong format, shape or size, or is read-only.
-        OSError: the kernel refused the whole batch (ENOMEM).
+        OSError: the kernel refused the whole batch (ENOMEM; EINVAL where
+            RLIMIT_NOFILE is 0).
 
     Source:
         poll(2), tcp(7); the rules in csrc/fl_judge.c.
@@ -57,7 +61,11 @@ def check(targets: Targets, /, *, out: object = None) -> object:
     return backend.check(targets, out)
 
 
-def dead(targets: Targets, /) -> list[Target]:
+@overload
+def dead(targets: Sequence[_T], /) -> list[_T]: ...
+@overload
+def dead(targets: Ints, /) -> list[int]: ...
+def dead(targets: Targets, /) -> list[Any]:
     """Return the targets that are not alive, in order.
 
     Args:
@@ -65,7 +73,8 @@ def dead(targets: Targets, /) -> list[Target]:
 
     Returns:
         The targets themselves whose status is not ALIVE, READABLE, STALLED or
-        SUSPECT; a half-closed connection counts as dead.
+        SUSPECT; a half-closed connection counts as dead, and so does one in which
+        the last bytes before the FIN are still unread.
 
     Raises:
         TypeError, ValueError, OSError: as `check`.

@@ -10,6 +10,7 @@ cdef extern from "fl.h" nogil:
         FL_STALLED
         FL_SUSPECT
         FL_PEER_CLOSED
+        FL_EV_PRI
 
     ctypedef struct fl_observation_t:
         int64_t kind
@@ -35,6 +36,7 @@ cdef extern from "fl.h" nogil:
         int64_t keepcnt
         int64_t syncnt
         int64_t retries2
+        int64_t rto_max_ms
 
     ctypedef struct fl_verdict_t:
         uint8_t status

@@ -19,6 +19,7 @@ from libc.string cimport memcpy
 
 
 import os
+from _socket import socket as c_socket
 from array import array as array_type
 from socket import socket
 
@@ -27,24 +28,32 @@ from fastlive._types import Observation, Status, Statuses, Verdict
 
 # Up to this many fds the GIL is kept during the call, above it is released.
 #
-# Measured with one busy Python thread on 2 cores, the same C loop called with and
-# without the GIL (`make bench`, section "GIL"), median time of a call for n fds:
-#     n          1    100    500   1,000   4,000   8,000   16,000  19,000
-#     kept     1 us   9 us  39 us   91 us  0.4 ms  3.3 ms     11 ms   12 ms
-#     released 1 us 5.1 ms 5.2 ms  5.4 ms  6.7 ms  8.2 ms     12 ms   12 ms
-# Getting the GIL back costs a whole switch interval (5 ms), so releasing it pays
-# for nobody until the call itself lasts about that long. 16,384 idle fds take
-# 1.5 ms without contention: no other thread waits longer than it would for the
-# next Python thread. (If all of them have just died it is some 20 ms, once.)
+# Measured with one busy Python thread on 2 cores: the same C loop called with and
+# without the GIL, time of a call for n idle fds, median and 90th percentile, us
+# (`make bench`, the table "GIL"; a noisy machine, on which a poll took 0.35 us a fd):
+#     n              100    500  1,000  4,000   8,000  16,000
+#     kept, median    13     55    104    488   5,998  11,521
+#     kept, p90       14     71    140  1,738  10,077  14,267
+#     released        13  5,444  5,664  7,164   9,625  12,080
+#     released, p90 5,306 5,570  5,838  7,406   9,790  14,142
+# Getting the GIL back takes a switch interval (5 ms). So releasing it makes the call
+# slower for everyone who asks, until the call itself takes about as long; from there
+# on it costs nothing, and other threads need not wait. (A closer look takes some 2 us:
+# if 8,192 connections have died since the last call, they wait 20 ms, once.)
 cdef enum:
-    GIL_KEPT_MAX = 16384
+    GIL_KEPT_MAX = 8192
 
 cdef tuple STATUS = tuple(Status)
 cdef uint8_t ALIVE[256]
 for _code in range(256):
     ALIVE[_code] = _code < len(STATUS) and STATUS[_code].alive
-cdef object plain_socket = socket
-cdef object plain_fileno = socket.fileno  # looked up once, not for every fd
+# The C method, which runs no Python code; looked up once, not for every fd. Where
+# somebody (gevent, eventlet) has put another class in the place of socket.socket, that
+# one is no plain socket and goes the long way.
+cdef object plain_fileno = c_socket.fileno
+cdef object plain_socket = (
+    socket if getattr(socket, "fileno", None) is plain_fileno else c_socket
+)
 cdef array no_ints = array_type("i")
 
 
@@ -91,6 +100,8 @@ cdef class _Fds:
             PyObject_GetBuffer(_targets.int_view(targets), &self.view, PyBUF_SIMPLE)
             self.fds = <const int *>self.view.buf
             self.n = self.view.len // sizeof(int)
+            if <uintptr_t>self.fds % sizeof(int):  # C may not read it there
+                self.copy()
         elif type(targets) is not list or not self.gather_plain(targets):
             self.gather(targets if type(targets) is tuple else _targets.snapshot(targets))
 
@@ -151,9 +162,13 @@ cdef class _Fds:
         cdef uintptr_t mine = <uintptr_t>self.fds
         cdef uintptr_t theirs = <uintptr_t>start
         if mine < theirs + size and theirs < mine + self.n * sizeof(int):
-            self.own(self.n)
-            memcpy(self.owned, self.fds, self.n * sizeof(int))
-            self.fds = self.owned
+            self.copy()
+        return 0
+
+    cdef int copy(self) except -1:
+        self.own(self.n)
+        memcpy(self.owned, self.fds, self.n * sizeof(int))
+        self.fds = self.owned
         return 0
 
 
@@ -193,7 +208,7 @@ cdef uint8_t code_of(object target) except? 255:
 def is_alive(target, /, *, half_open=False):
     """Return whether the connection is open, as far as this machine can see.
 
-    One poll (0.2 us); a closer look only where it shows anything else than
+    One poll; a closer look only where it shows anything else than
     "writable" and "readable". Sends nothing, consumes nothing, waits for
     nothing, and leaves the pending error to the application. An idle connection
     whose peer has silently vanished looks alive: nothing but traffic, keepalive
@@ -225,6 +240,8 @@ def is_reusable(target, /):
     That is: it is open, and nothing is unread. Unread bytes on an idle
     connection are a late answer, an error message or the end of TLS; whoever
     gets the connection next would read them as the answer to its own request.
+    They may also be the session tickets that a TLS 1.3 server sends unasked: a
+    fresh TLS 1.3 client is not reusable before its first read.
 
     Args:
         target: an int fd, or an object with ``fileno()``; a connected stream socket.
@@ -247,6 +264,7 @@ def is_reusable(target, /):
     return (
         ALIVE[fl_judge(&seen).status]
         and fl_unread(&seen) == 0
+        and not seen.events & FL_EV_PRI
         and not _targets.has_decrypted(target)
     )
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import socket
 import struct
 import sys
+from _socket import socket as Socket  # the C class: what gevent and others put in place
 from array import array
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from importlib.util import find_spec, module_from_spec
 from typing import Any
 
 from fastlive._pure_judge import judge, unread
@@ -34,22 +34,36 @@ from fastlive._types import Event, Kind, Observation, Status, Statuses, TcpState
 
 if sys.platform == "linux":
     import fcntl
+    import termios
+
+
+def _unpatched_select() -> Any:
+    """The select module as it was built: gevent changes poll, eventlet removes it."""
+    spec = find_spec("select")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_select = _unpatched_select()
 
 # --- what Linux shows ---------------------------------------------------------
 
 _BATCH = 512
 
-# linux/tcp.h, asm-generic/socket.h and linux/in.h, where `socket` lacks the name.
+# linux/tcp.h, asm-generic/socket.h and linux/in.h: not every Python has these names.
 _TCP_SYNCNT = 7
 _TCP_INFO = 11
 _TCP_USER_TIMEOUT = 18
+_TCP_RTO_MAX_MS = 44
 _SO_PROTOCOL = 38
 _SO_TIMESTAMPING = 37
 _SO_ZEROCOPY = 60
 _IP_RECVERR = 11
 _IPV6_RECVERR = 25
 _PROTO_MPTCP = 262
-_FIONREAD = 0x541B
 
 _TCP_INFO_SIZE = 280
 #: Field of Observation: (struct format, offset in struct tcp_info).
@@ -69,7 +83,7 @@ TCP_INFO_FIELDS = {
     "last_ack_recv_ms": ("I", 56),
 }
 
-_POLL_RDHUP = 0x2000
+_POLL_RDHUP = getattr(_select, "POLLRDHUP", 0x2000)
 _ASKED = 0x001 | 0x002 | 0x004 | _POLL_RDHUP  # IN, PRI, OUT, RDHUP
 _RDHUP = int(Event.RDHUP)
 _ALIVE = int(Event.OUT)
@@ -100,7 +114,7 @@ def _glance(fds: Sequence[int]) -> list[int]:
 
 
 def _poll(fds: list[int], events: dict[int, int]) -> None:
-    poll = select.poll()
+    poll = _select.poll()
     for fd in fds:
         poll.register(fd, _ASKED)
     try:
@@ -116,26 +130,33 @@ def _poll(fds: list[int], events: dict[int, int]) -> None:
         events[fd] = _events(revents)
 
 
-@contextmanager
-def _socket_of(fd: int) -> Iterator[socket.socket]:
-    """A socket object to ask for options, over a duplicate of `fd`.
+class _Borrowed(Socket):
+    """A socket object to ask for options, over an fd that is not ours.
 
-    A duplicate, because a socket object closes what it holds when an exception
-    (Ctrl-C) comes at the wrong moment. Family, type and SOCK_NONBLOCK are named
-    so that Python neither asks for them nor sets the file's blocking mode.
+    A socket object closes its fd when it goes, which an exception at the wrong
+    moment (Ctrl-C) could bring about; the finalizer that does it is put out of
+    action here. Family, type and SOCK_NONBLOCK are named so that Python neither
+    asks for them nor sets the fd's mode.
+
+    Raises:
+        OSError: `fd` is not open (EBADF) or no socket (ENOTSOCK).
     """
-    kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
-    duplicate = os.dup(fd)
-    try:
-        sock = socket.socket(socket.AF_INET, kind, 0, fileno=duplicate)
-    except BaseException:
-        os.close(duplicate)
-        raise
-    with sock:
-        yield sock
+
+    def __init__(self, fd: int) -> None:
+        kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+        super().__init__(socket.AF_INET, kind, 0, fileno=fd)
+
+    def __enter__(self) -> _Borrowed:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.detach()
+
+    #: A C method, because an exception from a signal handler is lost in Python's own.
+    __del__ = Socket.detach  # type: ignore[assignment]
 
 
-def _option(sock: socket.socket, level: int, name: int) -> int:
+def _option(sock: Socket, level: int, name: int) -> int:
     """An int option, -1 where this socket has none of that name."""
     try:
         return sock.getsockopt(level, name)
@@ -143,7 +164,7 @@ def _option(sock: socket.socket, level: int, name: int) -> int:
         return -1
 
 
-def _tcp_info(sock: socket.socket) -> dict[str, int]:
+def _tcp_info(sock: Socket) -> dict[str, int]:
     """The fields of TCP_INFO that judging needs, as far as the kernel has them."""
     raw = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _TCP_INFO_SIZE)
     return {
@@ -156,7 +177,7 @@ def _tcp_info(sock: socket.socket) -> dict[str, int]:
 def _unread(fd: int) -> int:
     answer = array("i", [0])
     try:
-        fcntl.ioctl(fd, _FIONREAD, answer)
+        fcntl.ioctl(fd, termios.FIONREAD, answer)
     except OSError:
         return -1
     return answer[0]
@@ -176,7 +197,7 @@ def _inspect(fd: int, events: int) -> Observation:
         return Observation(kind=Kind.BAD_FD, events=events)
     unread_bytes = _unread(fd)  # first: it waits for a FIN in the midst of its arrival
     try:
-        with _socket_of(fd) as sock:
+        with _Borrowed(fd) as sock:
             seen = _inspect_socket(fd, sock, events)
     except OSError as error:
         return _inspect_refused(events, error)
@@ -188,11 +209,10 @@ def _inspect(fd: int, events: int) -> Observation:
 def _inspect_refused(events: int, error: OSError) -> Observation:
     """No socket object could be made over the fd."""
     kinds = {errno.EBADF: Kind.BAD_FD, errno.ENOTSOCK: Kind.NOT_SOCKET}
-    # Anything else: no fd is left to duplicate it (EMFILE).
     return Observation(kind=kinds.get(error.errno or 0, Kind.UNKNOWN), events=events)
 
 
-def _inspect_socket(fd: int, sock: socket.socket, events: int) -> Observation:
+def _inspect_socket(fd: int, sock: Socket, events: int) -> Observation:
     try:
         seen = Observation(events=events, **_tcp_info(sock))
     except OSError as error:
@@ -205,7 +225,7 @@ def _inspect_socket(fd: int, sock: socket.socket, events: int) -> Observation:
     return seen._replace(**_about_the_error(sock, seen))
 
 
-def _inspect_other(sock: socket.socket, events: int, error: int | None) -> Observation:
+def _inspect_other(sock: Socket, events: int, error: int | None) -> Observation:
     """A socket of which no TCP_INFO is known, or no socket."""
     seen = Observation(events=events)
     if error == errno.EBADF:
@@ -221,7 +241,7 @@ def _inspect_other(sock: socket.socket, events: int, error: int | None) -> Obser
     return seen._replace(**_about_the_error(sock, seen))
 
 
-def _about_the_error(sock: socket.socket, seen: Observation) -> dict[str, int]:
+def _about_the_error(sock: Socket, seen: Observation) -> dict[str, int]:
     """The options that tell what an error in poll means."""
     if not seen.events & Event.ERR:
         return {}
@@ -236,7 +256,10 @@ def _about_the_error(sock: socket.socket, seen: Observation) -> dict[str, int]:
         )
         return {"icmp_only": int(asked and not shared)}
     tcp = socket.IPPROTO_TCP
-    told = {"user_timeout_ms": _option(sock, tcp, _TCP_USER_TIMEOUT)}
+    told = {
+        "user_timeout_ms": _option(sock, tcp, _TCP_USER_TIMEOUT),
+        "rto_max_ms": _option(sock, tcp, _TCP_RTO_MAX_MS),
+    }
     if seen.rcv_space == 0:
         told["syncnt"] = _option(sock, tcp, _TCP_SYNCNT)
     if seen.retransmits > 0 or seen.probes > 0:
@@ -270,7 +293,7 @@ def _code(fd: int, events: int) -> Status:
 def is_alive(target: Any, /, *, half_open: bool = False) -> bool:
     """Return whether the connection is open, as far as this machine can see.
 
-    One poll (0.2 us); a closer look only where it shows anything else than
+    One poll; a closer look only where it shows anything else than
     "writable" and "readable". Sends nothing, consumes nothing, waits for
     nothing, and leaves the pending error to the application. An idle connection
     whose peer has silently vanished looks alive: nothing but traffic, keepalive
@@ -300,6 +323,8 @@ def is_reusable(target: Any, /) -> bool:
     That is: it is open, and nothing is unread. Unread bytes on an idle
     connection are a late answer, an error message or the end of TLS; whoever
     gets the connection next would read them as the answer to its own request.
+    They may also be the session tickets that a TLS 1.3 server sends unasked: a
+    fresh TLS 1.3 client is not reusable before its first read.
 
     Args:
         target: an int fd, or an object with ``fileno()``; a connected stream socket.
@@ -317,7 +342,8 @@ def is_reusable(target: Any, /) -> bool:
     code = status(target)
     if code in (Status.STALLED, Status.SUSPECT):
         seen = observe(target)
-        return judge(seen).status.alive and unread(seen) == 0 and not has_decrypted(target)
+        nothing_unread = unread(seen) == 0 and not seen.events & Event.PRI
+        return judge(seen).status.alive and nothing_unread and not has_decrypted(target)
     return code is Status.ALIVE
 
 
@@ -365,11 +391,13 @@ def _gather(targets: Any) -> tuple[Sequence[Any], list[int]]:
 def check(targets: Any, out: Any) -> Any:
     """Judge all targets into `out`, or into new Statuses where it is None."""
     taken, fds = _gather(targets)
-    codes = byte_view(bytearray(len(fds)) if out is None else out, len(fds))
-    for i, (fd, events) in enumerate(zip(fds, _glance(fds), strict=True)):
-        codes[i] = _code(fd, events)
+    view = None if out is None else byte_view(out, len(fds))
+    codes = bytearray(map(_code, fds, _glance(fds)))
     mark_decrypted(taken, codes)
-    return Statuses(codes) if out is None else out
+    if view is None:
+        return Statuses(codes)
+    struct.pack_into(f"{len(codes)}s", view, 0, codes)
+    return out
 
 
 def peek(targets: Any) -> array[int]:
@@ -382,7 +410,7 @@ def _peek(fd: int) -> int:
     if fd == NO_FD:
         return -errno.EBADF
     try:
-        with _socket_of(fd) as sock:
+        with _Borrowed(fd) as sock:
             return len(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
     except OSError as error:
         return -(error.errno or errno.EIO)
@@ -394,5 +422,5 @@ def take_error(target: Any) -> int:
     fd = fd_of(target)
     if fd == NO_FD:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    with _socket_of(fd) as sock:
+    with _Borrowed(fd) as sock:
         return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -71,11 +71,13 @@ def _judge_quiet(seen: Observation) -> Verdict:
 
 
 def _judge_open(seen: Observation) -> Verdict:
-    if seen.retransmits > 0 or seen.probes > 0:
+    window_closed = seen.backoff > 0 and seen.snd_wnd == 0
+    excused_probes = 1 if window_closed else 0
+    if seen.retransmits > 0 or seen.probes > excused_probes:
         return _certain(Status.SUSPECT)
     if seen.icmp_only == 1 and seen.events & Event.ERR:
         return _inferred(Status.SUSPECT)
-    if seen.backoff > 0 and seen.snd_wnd == 0:
+    if window_closed:
         return _certain(Status.STALLED)
     return _judge_quiet(seen)
 
@@ -147,7 +149,7 @@ def _judge_killed(seen: Observation) -> Verdict:
     if seen.probes > 0:
         return _judge_probing(seen)
     if seen.user_timeout_ms > 0 and seen.snd_wnd == 0 and seen.notsent_bytes > 0:
-        return _inferred(Status.TIMED_OUT)
+        return _inferred(Status.TIMED_OUT if _unsent_too_long(seen) else Status.RESET)
     return _certain(Status.RESET)
 
 
@@ -166,14 +168,18 @@ def _retries2_of(seen: Observation) -> int:
     return seen.retries2 if seen.retries2 >= 0 else _RETRIES2_DEFAULT
 
 
+def _rto_max_ms(seen: Observation) -> int:
+    return seen.rto_max_ms if seen.rto_max_ms > 0 else _RTO_MAX_MS
+
+
 def _patience_ms(seen: Observation) -> int:
     """How long the kernel retransmits before it gives up: tcp_model_timeout()."""
     if seen.user_timeout_ms > 0:
         return seen.user_timeout_ms
-    doublings = (_RTO_MAX_MS // _RTO_MIN_MS).bit_length() - 1
-    retries = _retries2_of(seen)
-    doubled = ((2 << min(retries, doublings)) - 1) * _RTO_MIN_MS
-    return doubled + max(retries - doublings, 0) * _RTO_MAX_MS
+    retries = min(_retries2_of(seen), 255)
+    return _RTO_MIN_MS + sum(
+        min(_RTO_MIN_MS << min(i, _SHIFT_MAX), _rto_max_ms(seen)) for i in range(1, retries + 1)
+    )
 
 
 def _judge_retransmitting(seen: Observation) -> Verdict:
@@ -183,16 +189,22 @@ def _judge_retransmitting(seen: Observation) -> Verdict:
     base = _ms(seen.rtt_us) + _RTO_MIN_MS
     heard = min(seen.last_ack_recv_ms, seen.last_data_recv_ms)
     elapsed = heard - seen.last_data_sent_ms + rto
-    if shift >= _BACKOFFS_THAT_TELL and rto < (base << shift) // 2 and rto < _RTO_MAX_MS // 2:
+    capped = rto >= _rto_max_ms(seen)
+    if shift >= _BACKOFFS_THAT_TELL and rto < (base << shift) // 2 and not capped:
         return _inferred(Status.UNREACHABLE if elapsed >= patience else Status.RESET)
-    if rto < _RTO_MAX_MS:
+    if not capped:
         elapsed = min(elapsed, 2 * (rto - (rto >> shift)))
     return _inferred(Status.TIMED_OUT if elapsed >= patience else Status.RESET)
 
 
+def _unsent_too_long(seen: Observation) -> bool:
+    waited = seen.last_data_sent_ms + _ms(seen.rto_us)
+    return seen.user_timeout_ms > 0 and waited >= seen.user_timeout_ms
+
+
 def _judge_probing(seen: Observation) -> Verdict:
     if seen.notsent_bytes > 0:
-        over = seen.user_timeout_ms > 0 or seen.probes >= _retries2_of(seen)
+        over = _unsent_too_long(seen) or seen.probes >= _retries2_of(seen)
     elif seen.user_timeout_ms > 0:
         waited = (seen.keepidle_s + seen.probes * seen.keepintvl_s) * 1000
         over = waited >= seen.user_timeout_ms

@@ -11,6 +11,8 @@ comes here for everything else; so the rules and the messages stand once.
 
 from __future__ import annotations
 
+import operator
+import struct
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
@@ -28,9 +30,16 @@ class HasFileno(Protocol):
     def fileno(self) -> int: ...
 
 
+class NumPyArray(Protocol):
+    """What type checkers know of a NumPy array before Python 3.12 has `Buffer`."""
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+
+
 Target: TypeAlias = int | HasFileno
-#: `Buffer` is known to type checkers alone before Python 3.12.
-Targets: TypeAlias = Union[Sequence[Target], "Buffer"]
+Ints: TypeAlias = Union["Buffer", NumPyArray]  # `Buffer` is known to type checkers alone
+Targets: TypeAlias = Sequence[Target] | Ints
 
 NO_FD = -1
 INT_MAX = 2**31 - 1
@@ -53,14 +62,17 @@ def fd_of(target: object, where: str = "target") -> int:
             number = target.fileno()
         except (OSError, ValueError):
             return NO_FD
-    if isinstance(number, bool) or not hasattr(type(number), "__index__"):
+    try:
+        if isinstance(number, bool):
+            raise TypeError("a bool is no file descriptor")
+        index = int(operator.index(number))
+    except TypeError as error:
         raise TypeError(
             f"{where}: expected an int or an object with fileno(), not {type(target).__name__}"
             if number is target
             else f"{where}: fileno() returned {type(number).__name__}, expected int"
-        )
-    number = number.__index__()
-    return number if 0 <= number <= INT_MAX else NO_FD
+        ) from error
+    return index if 0 <= index <= INT_MAX else NO_FD
 
 
 def fds_of(targets: Iterable[object]) -> list[int]:
@@ -89,7 +101,7 @@ def snapshot(targets: object) -> tuple[Target, ...]:
         return tuple(targets)
     raise TypeError(
         "targets: expected a sequence of ints or objects with fileno(), or a buffer of C int, "
-        f"not {type(targets).__name__}"
+        f"not {type(targets).__name__}; list(...) makes one of any iterable"
     )
 
 
@@ -105,7 +117,8 @@ def int_view(buffer: Any) -> memoryview:
     if view.itemsize != INT_SIZE or view.format.lstrip(NATIVE) not in ("i", "l"):
         raise ValueError(
             f"targets: expected a buffer of C int (format 'i', 4 bytes), not {view.format!r} "
-            f"({view.itemsize} bytes); use array('i', ...) or ndarray.astype(numpy.intc)"
+            f"({view.itemsize} bytes); use array('i', ...), ndarray.astype(numpy.intc), or "
+            "ndarray.tolist() for an array of objects"
         )
     if not view.c_contiguous:
         raise ValueError("targets: expected a C-contiguous buffer; make a copy first")
@@ -151,17 +164,23 @@ def has_decrypted(target: object) -> bool:
 
     They have left the kernel, so no system call shows them.
     """
-    ssl = sys.modules.get("ssl")  # not imported: then nobody has an SSLSocket
+    ssl_socket = _ssl_socket()
     try:
-        return ssl is not None and isinstance(target, ssl.SSLSocket) and target.pending() > 0
+        return ssl_socket is not None and isinstance(target, ssl_socket) and target.pending() > 0
     except (OSError, ValueError):  # unwrapped or closed meanwhile
         return False
 
 
-def mark_decrypted(targets: Sequence[object], codes: memoryview) -> None:
-    """Turn ALIVE into READABLE in `codes` where TLS holds decrypted bytes."""
-    if "ssl" not in sys.modules:
+def mark_decrypted(targets: Sequence[object], codes: Any) -> None:
+    """Turn ALIVE into READABLE in the uint8 buffer `codes` where TLS holds decrypted bytes."""
+    if _ssl_socket() is None:
         return
+    before = memoryview(codes).tobytes()
     for i, target in enumerate(targets):
-        if codes[i] == Status.ALIVE and has_decrypted(target):
-            codes[i] = Status.READABLE
+        if before[i] == Status.ALIVE and has_decrypted(target):
+            struct.pack_into("B", codes, i, Status.READABLE)  # any format of a byte
+
+
+def _ssl_socket() -> Any:
+    """ssl.SSLSocket; None while nobody has imported it, and so nobody has one."""
+    return getattr(sys.modules.get("ssl"), "SSLSocket", None)

@@ -10,45 +10,52 @@ from enum import IntEnum
 from itertools import compress
 from typing import NamedTuple, SupportsIndex, overload
 
+_NUMERIC = tuple("bcdoxXneEfFgG%")  # presentation types of int, in a format spec
+
 
 class Status(IntEnum):
-    """What is true of a connection. Codes fit a byte and are never renumbered."""
+    """What is true of a connection. Codes fit a byte and are never renumbered.
 
-    #: Open, nothing to read, nothing wrong seen.
+    ALIVE is 0, so ask ``status.alive`` and never ``if status``.
+
+    - ALIVE: Open, nothing to read, nothing wrong seen.
+    - READABLE: Open, with unread bytes.
+    - STALLED: Open, the peer answers, but its receive window is closed.
+    - SUSPECT: Open, but our segments or probes go unanswered.
+    - PEER_CLOSED: The peer's FIN has arrived; close() and shutdown(SHUT_WR) look the
+      same. Unread bytes may stand before it.
+    - LOCAL_SHUT: We shut down one or both directions; no FIN from the peer.
+    - CLOSED: Over in an orderly way, or its error has already been reported.
+    - RESET: A RST, or a local abort, killed it.
+    - TIMED_OUT: The kernel gave up: retransmissions, keepalive or TCP_USER_TIMEOUT.
+    - UNREACHABLE: An ICMP error killed it.
+    - REFUSED: The handshake was refused.
+    - CONNECTING: The handshake is under way.
+    - NOT_CONNECTED: Never connected, or disconnected.
+    - LISTENING: A listening socket.
+    - NOT_STREAM: A socket, but no byte stream (UDP, netlink).
+    - NOT_SOCKET: An open file descriptor that is no socket.
+    - BAD_FD: No open file descriptor: closed, negative, never opened.
+    - UNKNOWN: The platform could not tell.
+    """
+
     ALIVE = 0
-    #: Open, with unread bytes.
     READABLE = 1
-    #: Open, the peer answers, but its receive window is closed.
     STALLED = 2
-    #: Open, but our segments or probes go unanswered.
     SUSPECT = 3
-    #: The peer's FIN has arrived; close() and shutdown(SHUT_WR) look the same.
     PEER_CLOSED = 4
-    #: We shut down one or both directions; no FIN from the peer.
     LOCAL_SHUT = 5
-    #: Over in an orderly way, or its error has already been reported.
     CLOSED = 6
-    #: A RST, or a local abort, killed it.
     RESET = 7
-    #: The kernel gave up: retransmissions, keepalive or TCP_USER_TIMEOUT.
     TIMED_OUT = 8
-    #: An ICMP error killed it.
     UNREACHABLE = 9
-    #: The handshake was refused.
     REFUSED = 10
-    #: The handshake is under way.
     CONNECTING = 11
-    #: Never connected, or disconnected.
     NOT_CONNECTED = 12
-    #: A listening socket.
     LISTENING = 13
-    #: A socket, but no byte stream (UDP, netlink).
     NOT_STREAM = 14
-    #: An open file descriptor that is no socket.
     NOT_SOCKET = 15
-    #: No open file descriptor: closed, negative, never opened.
     BAD_FD = 16
-    #: The platform could not tell.
     UNKNOWN = 17
 
     @property
@@ -58,14 +65,14 @@ class Status(IntEnum):
 
     @property
     def gone(self) -> bool:
-        """The peer is gone: PEER_CLOSED to REFUSED, without LOCAL_SHUT."""
+        """The peer has at least stopped sending: PEER_CLOSED to REFUSED, without LOCAL_SHUT."""
         return Status.PEER_CLOSED <= self <= Status.REFUSED and self is not Status.LOCAL_SHUT
 
     def __str__(self) -> str:
         return self.name
 
     def __format__(self, spec: str) -> str:
-        return format(self.name, spec)
+        return format(int(self) if spec[-1:] in _NUMERIC else self.name, spec)
 
 
 def _selector(wanted: frozenset[Status]) -> bytes:
@@ -190,6 +197,7 @@ class Observation(NamedTuple):
     keepcnt: int = -1
     syncnt: int = -1
     retries2: int = -1
+    rto_max_ms: int = -1
 
 
 class Verdict(NamedTuple):
