@@ -21,6 +21,10 @@ all: build/.installed
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 	  || { echo "fastlive needs Python >= 3.10; set PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import os, sys, sysconfig, venv, ensurepip; \
+	  sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
+	  || { echo "fastlive needs Python's venv and headers (Debian: python3-venv python3-dev)" >&2; \
+	       exit 1; }
 	@echo "setting up $(VENV), once; about 20 s"
 	@$(PYTHON) -m venv $(VENV)
 

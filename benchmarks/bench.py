@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 SIZES = (100, 1_000, 10_000)
 DEAD_EVERY = 100  # 1 %
 SCALAR_BLOCK = 2_000  # calls
-BULK_BLOCK = 10_000  # connections, in as many calls as that takes
+BULK_BLOCK = 30_000  # connections, in as many calls as that takes
 # Beside a busy thread a call that releases the GIL takes a switch interval (5 ms) to
 # get it back, so a few of those have to do.
 BUSY_BLOCK = 20

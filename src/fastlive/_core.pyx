@@ -30,12 +30,12 @@ from fastlive._types import Observation, Status, Statuses, Verdict
 #
 # Measured with one busy Python thread on 2 cores: the same C loop called with and
 # without the GIL, time of a call for n idle fds, median and 90th percentile, us
-# (`make bench`, the table "GIL"; a noisy machine, on which a poll took 0.35 us a fd):
+# (`make bench`, the table "GIL"; a noisy machine, 0.1 to 0.5 us a fd):
 #     n              100    500  1,000  4,000   8,000  16,000
-#     kept, median    13     55    104    488   5,998  11,521
-#     kept, p90       14     71    140  1,738  10,077  14,267
-#     released        13  5,444  5,664  7,164   9,625  12,080
-#     released, p90 5,306 5,570  5,838  7,406   9,790  14,142
+#     kept, median    10     40    102    772   4,638  11,631
+#     kept, p90       10     42    147  5,785   9,721  13,984
+#     released        10     61  5,707  7,382   9,647  11,579
+#     released, p90   10  5,562  5,866  7,526   9,976  13,838
 # Getting the GIL back takes a switch interval (5 ms). So releasing it makes the call
 # slower for everyone who asks, until the call itself takes about as long; from there
 # on it costs nothing, and other threads need not wait. (A closer look takes some 2 us:
