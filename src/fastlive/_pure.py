@@ -153,7 +153,7 @@ class _Borrowed(Socket):
         self.detach()
 
     #: A C method, because an exception from a signal handler is lost in Python's own.
-    __del__ = Socket.detach  # type: ignore[assignment]
+    __del__ = Socket.detach
 
 
 def _option(sock: Socket, level: int, name: int) -> int:
