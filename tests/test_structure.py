@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"_types", "_version"},
     {"_targets"},
-    {"_pure_judge"},
+    {"_pure_judge", "_pure_linux"},
     {"_pure", "_core"},
     {"_backend"},
     {"_check"},

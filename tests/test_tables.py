@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fastlive._pure import TCP_INFO_FIELDS
+from fastlive._pure_linux import TCP_INFO_FIELDS
 from fastlive._types import Event, Kind, Observation, Status, TcpState
 
 ROOT = Path(__file__).parents[1]
