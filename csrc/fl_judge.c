@@ -16,7 +16,7 @@
 
 enum {
   RTO_MIN_MS = 200,
-  RTO_MAX_MS = 120000, /* TCP_RTO_MAX_MS before it became an option */
+  RTO_MAX_MS = 120000,    /* TCP_RTO_MAX_MS before it became an option */
   SHIFT_MAX = 20,         /* more back-offs than RTO_MAX_MS lets matter */
   BACKOFFS_THAT_TELL = 2, /* from so many on, rto must have grown */
   RETRIES2_DEFAULT = 15   /* tcp(7) */

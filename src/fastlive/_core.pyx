@@ -68,18 +68,20 @@ cdef inline int to_fd(object number) except? -1:
     return <int>value if overflow == 0 and 0 <= value <= INT_MAX else -1
 
 
+cdef inline bint is_plain(object target):
+    """Whether it is an int or a plain socket: no SSLSocket, and asked without Python code."""
+    return type(target) is int or type(target) is plain_socket
+
+
+cdef inline int plain_fd_of(object target) except? -1:
+    """The short cut: `_targets.fd_of` for what `is_plain`."""
+    return to_fd(target if type(target) is int else plain_fileno(target))
+
+
 cdef inline int fd_of(object target) except? -1:
-    """`_targets.fd_of`, with short cuts for ints and sockets."""
-    if type(target) is int:
-        return to_fd(target)
-    if type(target) is plain_socket:
-        return to_fd(plain_fileno(target))
+    if is_plain(target):
+        return plain_fd_of(target)
     return to_fd(_targets.fd_of(target))
-
-
-cdef inline bint may_hold_decrypted(object target):
-    """Only something other than an int or a plain socket can be an SSLSocket."""
-    return type(target) is not int and type(target) is not plain_socket
 
 
 cdef class _Fds:
@@ -128,14 +130,9 @@ cdef class _Fds:
         self.own(self.n)
         self.fds = self.owned
         for target in targets:
-            if i == self.n:
+            if i == self.n or not is_plain(target):
                 return False
-            if type(target) is int:
-                self.owned[i] = to_fd(target)
-            elif type(target) is plain_socket:
-                self.owned[i] = to_fd(plain_fileno(target))
-            else:
-                return False
+            self.owned[i] = plain_fd_of(target)
             i += 1
         return i == self.n
 
@@ -148,10 +145,8 @@ cdef class _Fds:
         self.fds = self.owned
         for i in range(self.n):
             target = <object>PyTuple_GET_ITEM(targets, i)
-            if type(target) is int:
-                self.owned[i] = to_fd(target)
-            elif type(target) is plain_socket:
-                self.owned[i] = to_fd(plain_fileno(target))
+            if is_plain(target):
+                self.owned[i] = plain_fd_of(target)
             else:
                 self.tls = True
                 self.owned[i] = to_fd(_targets.fd_of(target, f"targets[{i}]"))
@@ -176,7 +171,7 @@ cdef class _Codes:
     """Where a check writes its codes: the caller's buffer, or a new bytearray."""
 
     cdef object made  # the bytearray, None where the caller brought a buffer
-    cdef object seen  # a memoryview of the codes
+    cdef object seen  # the codes as Python sees them: `made`, or a view of the caller's
     cdef uint8_t *codes
     cdef Py_buffer view
 
@@ -200,7 +195,7 @@ cdef uint8_t code_of(object target) except? 255:
     cdef int rc = fl_check(&fd, 1, &code)
     if rc < 0:
         raise_errno(rc)
-    if code == FL_ALIVE and may_hold_decrypted(target) and _targets.has_decrypted(target):
+    if code == FL_ALIVE and not is_plain(target) and _targets.has_decrypted(target):
         return FL_READABLE
     return code
 

@@ -77,6 +77,7 @@ _DEAD = Event.RDHUP | Event.HUP | Event.ERR
 
 
 def require_linux() -> None:
+    """Raise NotImplementedError, naming the platform, on any other."""
     if sys.platform != "linux":
         raise NotImplementedError(
             f"fastlive's pure backend cannot observe sockets on {sys.platform!r}, only on 'linux'"
@@ -160,6 +161,7 @@ def _tcp_info(sock: Socket) -> dict[str, int]:
 
 
 def unread_bytes(fd: int) -> int:
+    """Bytes that wait to be read (FIONREAD), -1 where that cannot be told."""
     answer = array("i", [0])
     try:
         fcntl.ioctl(fd, termios.FIONREAD, answer)
